@@ -1,0 +1,2 @@
+export { mvtec } from './mvtec';
+export { folder } from './folder';

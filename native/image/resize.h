@@ -1,0 +1,17 @@
+// Pillow's antialiased bilinear resize, to the byte.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace dinomaly {
+
+/// What `Image.resize((newWidth, newHeight), Image.BILINEAR)` gives (spec.md, Images): a triangle as wide as the
+/// reduction, 22-bit fixed-point weights, first along x and then along y, rounded to bytes after each.
+/// pixels (height, width, channels), interleaved, 1 or 3 channels -> (newHeight, newWidth, channels).
+/// Throws ERR_INVALID_ARGUMENT when a side is not in 1..kLargestSide (image/side.h) or the channels are neither 1
+/// nor 3.
+std::vector<uint8_t> resizeBilinear(const uint8_t* pixels, int64_t width, int64_t height, int64_t channels,
+                                    int64_t newWidth, int64_t newHeight);
+
+}  // namespace dinomaly

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What the native build needs; `testPackages` is what tests and lint need besides. */
-export const buildPackages = ['g++', 'cmake', 'make', 'libdnnl-dev', 'nlohmann-json3-dev'];
+// libdnnl-dev's CMake files ask for OpenCL, though the package does not.
+export const buildPackages = ['g++', 'cmake', 'make', 'libdnnl-dev', 'ocl-icd-opencl-dev', 'nlohmann-json3-dev'];
+/** What tests and lint need too. */
 export const testPackages = [...buildPackages, 'doctest-dev', 'clang-format'];
 
 /** Runs a command; what it prints goes to stderr, so that stdout is left to results. Throws when it fails. */
@@ -18,7 +19,11 @@ export function run(command, args, options = {}) {
     ...options,
   });
   if (error) throw new Error(`${command} could not be started: ${error.message}`);
-  if (status !== 0) throw new Error(`${[command, ...args].join(' ')} failed (${signal ?? `exit code ${status}`}).`);
+  if (status !== 0) {
+    const line = [command, ...args].join(' ');
+    const shown = line.length > 120 ? `${line.slice(0, 120)}…` : line;
+    throw new Error(`${shown} failed (${signal ?? `exit code ${status}`}).`);
+  }
 }
 
 /** Runs a program that lies in node_modules, with the Node that runs this one. */
@@ -51,21 +56,22 @@ function missingPackages(packages) {
 function ensureSystem(packages) {
   const missing = missingPackages(packages);
   if (missing.length === 0) return;
-  const isRoot = process.getuid() === 0;
-  if (!isRoot && spawnSync('sudo', ['-V']).error) {
+  console.error(`Installing Debian packages: ${missing.join(' ')}`);
+  const sudo = process.getuid() === 0 ? [] : ['sudo'];
+  const aptGet = (...args) => {
+    const [command, ...rest] = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
+    run(command, rest);
+  };
+  try {
+    aptGet('update');
+    aptGet('install', '--yes', '--no-install-recommends', ...missing);
+  } catch (cause) {
     throw new Error(
-      `Debian packages are missing, and this user is neither root nor has sudo. ` +
-        `Ask an administrator to run: apt-get update && apt-get install ${missing.join(' ')}`,
+      `Debian packages are missing and could not be installed${sudo.length > 0 ? ' (not root, so sudo was tried)' : ''}: ` +
+        `${cause.message} By hand, as root: apt-get update && apt-get install ${missing.join(' ')}`,
+      { cause },
     );
   }
-  console.error(`Installing Debian packages: ${missing.join(' ')}`);
-  const aptGet = (...args) => {
-    const command = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
-    if (!isRoot) command.unshift('sudo');
-    run(command[0], command.slice(1));
-  };
-  aptGet('update');
-  aptGet('install', '--yes', '--no-install-recommends', ...missing);
 }
 
 function modulesMatchLock() {

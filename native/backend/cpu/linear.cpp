@@ -1,0 +1,73 @@
+#include <algorithm>
+#include <vector>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/matmul.h"
+#include "backend/cpu/parallel.h"
+#include "backend/cpu/vector_math.h"
+
+namespace dinomaly {
+namespace {
+
+/// body(row, rows, column, columns) for each tile of an (m,n) result.
+template <typename Body>
+void forTiles(int64_t m, int64_t n, const Body& body) {
+  const int64_t down = (m + kTileRows - 1) / kTileRows, across = (n + kTileCols - 1) / kTileCols;
+  parallelFor(down * across, [&](int64_t t) {
+    const int64_t row = t % down * kTileRows, column = t / down * kTileCols;
+    body(row, std::min(kTileRows, m - row), column, std::min(kTileCols, n - column));
+  });
+}
+
+/// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias).
+template <bool kGelu>
+void finishRow(float* y, const float* product, int64_t n, const float* bias, const float* scale,
+               const float* residual) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) {
+    float v = product[j] + (bias ? bias[j] : 0.0f);
+    if (kGelu) v = geluOf(v);
+    if (scale) v *= scale[j];
+    if (residual) v += residual[j];
+    y[j] = v;
+  }
+}
+
+}  // namespace
+
+void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
+                        const Epilogue& e) {
+  forTiles(rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+    alignas(64) thread_local float product[kTileRows * kTileCols];
+    multiply(product, kTileCols, {x + row * in, in}, {w + column * in, in, true}, m, n, in);
+    const auto from = [&](const float* p) { return p ? p + column : nullptr; };
+    for (int64_t i = 0; i < m; ++i) {
+      const int64_t at = (row + i) * out + column;
+      const float* residual = e.residual ? e.residual + at : nullptr;
+      const auto finish = e.activation == Activation::gelu ? finishRow<true> : finishRow<false>;
+      finish(y + at, product + i * kTileCols, n, from(e.bias), from(e.scale), residual);
+    }
+  });
+}
+
+void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in,
+                                     int64_t out) {
+  forTiles(rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+    multiply(dx + row * in + column, in, {dy + row * out, out}, {w + column, in}, m, n, out);
+  });
+}
+
+void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
+                                      int64_t out) {
+  forTiles(out, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+    multiply(dw + row * in + column, in, {dy + row, out, true}, {x + column, in}, m, n, rows);
+  });
+  parallelBlocks(out, 64, [&](int64_t begin, int64_t end) {
+    std::fill(db + begin, db + end, 0.0f);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t j = begin; j < end; ++j) db[j] += dy[r * out + j];
+    }
+  });
+}
+
+}  // namespace dinomaly

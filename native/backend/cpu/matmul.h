@@ -1,0 +1,21 @@
+// Matrix products on oneDNN, which is used in this file's source alone.
+#pragma once
+
+#include <cstdint>
+
+namespace dinomaly {
+
+/// A row-major matrix, or its transpose: element (i, j) is data[i*stride + j], transposed data[j*stride + i].
+struct MatrixView {
+  const float* data;
+  int64_t stride;
+  bool transposed = false;
+};
+
+/// c (m,n), rows `stride` apart, = a (m,k) b (k,n), on the calling thread when inside a parallel region.
+void multiply(float* c, int64_t stride, const MatrixView& a, const MatrixView& b, int64_t m, int64_t n, int64_t k);
+
+/// The tile that a product is cut into. It depends on nothing else, so neither do the sums inside.
+constexpr int64_t kTileRows = 144, kTileCols = 192;
+
+}  // namespace dinomaly

@@ -1,0 +1,62 @@
+// A pre-norm transformer block, used by encoder (softmax attention, LayerScale) and decoder (linear attention).
+#pragma once
+
+#include <string>
+
+#include "backend/backend.h"
+#include "core/cancel.h"
+#include "model/parameters.h"
+
+namespace dinomaly {
+
+/// Rows of a batch: `images` pictures of `tokens` tokens each.
+struct Shape {
+  int64_t images, tokens;
+  int64_t rows() const { return images * tokens; }
+};
+
+struct Linear {
+  Parameter *weight, *bias;
+  Linear(Parameters& parameters, const std::string& name);
+  int64_t in() const { return weight->info.shape[1]; }
+  int64_t out() const { return weight->info.shape[0]; }
+
+  void forward(Backend& backend, float* y, const float* x, int64_t rows, Epilogue epilogue = {}) const;
+  /// Writes the gradients of weight and bias.
+  void weightGradient(Backend& backend, const float* dy, const float* x, int64_t rows) const;
+  void inputGradient(Backend& backend, float* dx, const float* dy, int64_t rows) const;
+};
+
+struct Norm {
+  Parameter *weight, *bias;
+  Norm(Parameters& parameters, const std::string& name);
+};
+
+enum class Mixer { softmaxAttention, linearAttention };
+
+class Block {
+ public:
+  Block(Parameters& parameters, const std::string& name, Mixer mixer, int64_t heads, float eps, bool layerScale);
+
+  /// What the backward pass needs of the forward pass; letters as in block.cpp.
+  struct Tape {
+    Buffer x, mean1, rstd1, n1, qkv, mixed, x1, mean2, rstd2, n2, hidden, act;
+  };
+
+  /// y may be x. tape null: nothing is kept.
+  Buffer forward(Backend& backend, const Buffer& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
+  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
+  void backward(Backend& backend, const Buffer& dx, Shape shape, const Tape& tape, const CancelToken& cancel) const;
+
+ private:
+  int64_t dim() const { return proj_.out(); }
+
+  Norm norm1_, norm2_;
+  Linear qkv_, proj_, fc1_, fc2_;
+  Parameter *scale1_ = nullptr, *scale2_ = nullptr;
+  Mixer mixer_;
+  int64_t heads_;
+  float eps_;
+};
+
+}  // namespace dinomaly

@@ -1,0 +1,66 @@
+#include "model/decoder.h"
+
+#include <algorithm>
+#include <string>
+
+namespace dinomaly {
+namespace {
+
+constexpr float kEps = 1e-8f;
+
+}  // namespace
+
+Decoder::Decoder(const ModelConfig& config, Parameters& parameters) : dim_(config.encoder.dim) {
+  int64_t last = 0;
+  for (const auto& group : config.groups) {
+    std::vector<int64_t> blocks;
+    for (int64_t target : group) {
+      blocks.push_back(config.decoderDepth - 1 - target);
+      last = std::max(last, blocks.back());
+    }
+    groups_.push_back(std::move(blocks));
+  }
+  for (int64_t i = 0; i <= last; ++i) {
+    blocks_.emplace_back(parameters, "decoder." + std::to_string(i), Mixer::linearAttention, config.encoder.heads, kEps,
+                         false);
+  }
+}
+
+std::vector<Buffer> Decoder::forward(Backend& backend, const Buffer& x, Shape shape, int64_t patchCount, Tape* tape,
+                                     const CancelToken& cancel) const {
+  if (tape) tape->blocks.resize(blocks_.size());
+  std::vector<Buffer> groups(groups_.size());
+  Buffer y = x;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    y = blocks_[i].forward(backend, y, shape, tape ? &tape->blocks[i] : nullptr, cancel);
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const float share = 1.0f / static_cast<float>(groups_[g].size());
+      for (int64_t block : groups_[g]) {
+        if (block != static_cast<int64_t>(i)) continue;
+        const bool first = !groups[g];
+        if (first) groups[g] = backend.allocate(shape.images * patchCount * dim_);
+        backend.takePatches(groups[g].get(), y.get(), share, !first, shape.images, shape.tokens, patchCount, dim_);
+      }
+    }
+  }
+  return groups;
+}
+
+Buffer Decoder::backward(Backend& backend, const std::vector<Buffer>& dgroups, Shape shape, int64_t patchCount,
+                         const Tape& tape, const CancelToken& cancel) const {
+  Buffer dx = backend.allocate(shape.rows() * dim_);
+  backend.zero(dx.get(), shape.rows() * dim_);
+  for (size_t i = blocks_.size(); i-- > 0;) {
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const float share = 1.0f / static_cast<float>(groups_[g].size());
+      for (int64_t block : groups_[g]) {
+        if (block != static_cast<int64_t>(i)) continue;
+        backend.putPatches(dx.get(), dgroups[g].get(), share, shape.images, shape.tokens, patchCount, dim_);
+      }
+    }
+    blocks_[i].backward(backend, dx, shape, tape.blocks[i], cancel);
+  }
+  return dx;
+}
+
+}  // namespace dinomaly

@@ -1,0 +1,73 @@
+#include "model/encoder.h"
+
+#include <string>
+
+#include "core/error.h"
+#include "model/positions.h"
+
+namespace dinomaly {
+namespace {
+
+constexpr float kEps = 1e-6f;
+
+}  // namespace
+
+Encoder::Encoder(const EncoderConfig& config, Parameters& parameters, Backend& backend)
+    : config_(config), parameters_(parameters), backend_(backend) {
+  for (int64_t i = 0; i <= config.targets.back(); ++i) {  // later blocks are never run
+    blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), Mixer::softmaxAttention, config.heads, kEps,
+                         config.layerScale);
+  }
+}
+
+const Buffer& Encoder::positions(int64_t rows, int64_t cols) {
+  Buffer& kept = positions_[{rows, cols}];
+  if (!kept) {
+    const Parameter& stored = parameters_.at("encoder.pos_embed");
+    std::vector<float> host(static_cast<size_t>(stored.info.size()));
+    backend_.download(host.data(), stored.value.get(), stored.info.size());
+    const std::vector<float> stretched = stretchPositions(host.data(), config_.grid, rows, cols, config_.dim);
+    kept = backend_.allocate(static_cast<int64_t>(stretched.size()));
+    backend_.upload(kept.get(), stretched.data(), static_cast<int64_t>(stretched.size()));
+  }
+  return kept;
+}
+
+Buffer Encoder::tokens(const Images& images) {
+  const int64_t p = config_.patch, d = config_.dim, inputs = 3 * p * p;
+  if (images.height % p || images.width % p || images.height < p || images.width < p) {
+    throw Error("ERR_INVALID_ARGUMENT", "expected pictures whose height and width are multiples of the patch, " +
+                                            std::to_string(p) + ", found " + std::to_string(images.height) + "x" +
+                                            std::to_string(images.width));
+  }
+  const int64_t rows = images.height / p, cols = images.width / p, patchCount = rows * cols;
+  const Buffer patches = backend_.allocate(images.count * patchCount * inputs);
+  if (images.pixels) {
+    backend_.patchesFromPixels(patches.get(), images.pixels, images.count, images.height, images.width, p);
+  } else {
+    backend_.patchesFromTensor(patches.get(), images.tensor, images.count, images.height, images.width, p);
+  }
+  const Buffer embedded = backend_.allocate(images.count * patchCount * d);
+  backend_.linear(embedded.get(), patches.get(), parameters_.at("encoder.patch_embed.proj.weight").value.get(),
+                  images.count * patchCount, inputs, d,
+                  {parameters_.at("encoder.patch_embed.proj.bias").value.get(), Activation::none, nullptr, nullptr});
+  Buffer tokens = backend_.allocate(images.count * (1 + config_.registers + patchCount) * d);
+  const float* registers = config_.registers ? parameters_.at("encoder.register_tokens").value.get() : nullptr;
+  backend_.embed(tokens.get(), embedded.get(), parameters_.at("encoder.cls_token").value.get(), registers,
+                 positions(rows, cols).get(), images.count, patchCount, config_.registers, d);
+  return tokens;
+}
+
+void Encoder::forward(const Images& images, const CancelToken& cancel,
+                      const std::function<void(size_t, const Buffer&)>& target) {
+  Buffer x = tokens(images);
+  const int64_t patchCount = (images.height / config_.patch) * (images.width / config_.patch);
+  const Shape shape{images.count, 1 + config_.registers + patchCount};
+  size_t next = 0;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    x = blocks_[i].forward(backend_, x, shape, nullptr, cancel);
+    if (static_cast<int64_t>(i) == config_.targets[next]) target(next++, x);
+  }
+}
+
+}  // namespace dinomaly

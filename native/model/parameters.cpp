@@ -1,0 +1,100 @@
+#include "model/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/error.h"
+#include "core/philox.h"
+
+namespace dinomaly {
+namespace {
+
+/// A standard normal value for one element (Box and Muller), cut to +-limit by drawing again.
+float normalAt(uint64_t seed, uint32_t parameter, uint32_t element, float limit) {
+  constexpr float kTwoPi = 6.283185307f;
+  for (uint32_t attempt = 0;; ++attempt) {
+    const Philox4 w =
+        philox({element, parameter, attempt, 0}, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+    const float z = std::sqrt(-2.0f * std::log(1.0f - uniform(w[0]))) * std::cos(kTwoPi * uniform(w[1]));
+    if (std::abs(z) <= limit) return z;
+  }
+}
+
+}  // namespace
+
+int64_t ParameterInfo::size() const {
+  int64_t size = 1;
+  for (int64_t n : shape) size *= n;
+  return size;
+}
+
+Parameters::Parameters(const ModelConfig& config, Backend& backend) : backend_(backend) {
+  const EncoderConfig& e = config.encoder;
+  add("encoder.cls_token", {1, 1, e.dim}, false, Start::tokens);
+  add("encoder.pos_embed", {1, 1 + e.grid * e.grid, e.dim}, false, Start::tokens);
+  if (e.registers) add("encoder.register_tokens", {1, e.registers, e.dim}, false, Start::tokens);
+  add("encoder.patch_embed.proj.weight", {e.dim, 3, e.patch, e.patch}, false, Start::linear);
+  add("encoder.patch_embed.proj.bias", {e.dim}, false, Start::zeros);
+  for (int64_t i = 0; i < e.depth; ++i) addBlock("encoder.blocks." + std::to_string(i), e.dim, e.layerScale, false);
+  addLinear("bottleneck.0.fc1", e.dim, 4 * e.dim, true);
+  addLinear("bottleneck.0.fc2", 4 * e.dim, e.dim, true);
+  for (int64_t i = 0; i < config.decoderDepth; ++i) addBlock("decoder." + std::to_string(i), e.dim, false, true);
+}
+
+void Parameters::add(std::string name, std::vector<int64_t> shape, bool trainable, Start start) {
+  Parameter parameter{{std::move(name), std::move(shape), trainable}, {}, {}, {}, {}, {}};
+  parameter.value = backend_.allocate(parameter.info.size());
+  backend_.zero(parameter.value.get(), parameter.info.size());
+  index_[parameter.info.name] = list_.size();
+  list_.push_back(std::move(parameter));
+  starts_.push_back(start);
+}
+
+void Parameters::addLinear(const std::string& name, int64_t in, int64_t out, bool trainable) {
+  add(name + ".weight", {out, in}, trainable, Start::linear);
+  add(name + ".bias", {out}, trainable, Start::zeros);
+}
+
+void Parameters::addNorm(const std::string& name, int64_t dim, bool trainable) {
+  add(name + ".weight", {dim}, trainable, Start::ones);
+  add(name + ".bias", {dim}, trainable, Start::zeros);
+}
+
+void Parameters::addBlock(const std::string& name, int64_t dim, bool layerScale, bool trainable) {
+  addNorm(name + ".norm1", dim, trainable);
+  addLinear(name + ".attn.qkv", dim, 3 * dim, trainable);
+  addLinear(name + ".attn.proj", dim, dim, trainable);
+  if (layerScale) add(name + ".ls1.gamma", {dim}, trainable, Start::ones);
+  addNorm(name + ".norm2", dim, trainable);
+  addLinear(name + ".mlp.fc1", dim, 4 * dim, trainable);
+  addLinear(name + ".mlp.fc2", 4 * dim, dim, trainable);
+  if (layerScale) add(name + ".ls2.gamma", {dim}, trainable, Start::ones);
+}
+
+Parameter& Parameters::at(const std::string& name) {
+  return const_cast<Parameter&>(std::as_const(*this).at(name));
+}
+
+const Parameter& Parameters::at(const std::string& name) const {
+  const auto found = index_.find(name);
+  if (found == index_.end()) throw Error("ERR_INTERNAL", "the network has no parameter " + name);
+  return list_[found->second];
+}
+
+void Parameters::initialise(bool encoderToo, uint64_t seed) {
+  for (size_t i = 0; i < list_.size(); ++i) {
+    const Parameter& p = list_[i];
+    if (!p.info.trainable && !encoderToo) continue;
+    std::vector<float> values(static_cast<size_t>(p.info.size()), starts_[i] == Start::ones ? 1.0f : 0.0f);
+    if (starts_[i] == Start::linear || starts_[i] == Start::tokens) {
+      const float std = starts_[i] == Start::linear ? 0.01f : 0.02f;
+      for (size_t j = 0; j < values.size(); ++j) {
+        values[j] = std * normalAt(seed, static_cast<uint32_t>(i), static_cast<uint32_t>(j), 3.0f);
+      }
+    }
+    backend_.upload(p.value.get(), values.data(), p.info.size());
+  }
+}
+
+}  // namespace dinomaly

@@ -1,0 +1,60 @@
+// The network's weights under their released names, in the released order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/config.h"
+
+namespace dinomaly {
+
+struct ParameterInfo {
+  std::string name;  // encoder.blocks.0.attn.qkv.weight, bottleneck.0.fc1.weight, decoder.0...
+  std::vector<int64_t> shape;
+  bool trainable;
+
+  int64_t size() const;
+};
+
+struct Parameter {
+  ParameterInfo info;
+  Buffer value;
+  // In training only: the gradient and the optimiser's moments. Null where the loss never comes.
+  Buffer gradient, moment, secondMoment, maxSecondMoment;
+};
+
+/// How a parameter starts when it is not read from a file.
+enum class Start { zeros, ones, linear, tokens };
+
+class Parameters {
+ public:
+  Parameters(const ModelConfig& config, Backend& backend);
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+
+  /// By name; unknown: ERR_INTERNAL.
+  Parameter& at(const std::string& name);
+  const Parameter& at(const std::string& name) const;
+  std::vector<Parameter>& all() { return list_; }
+  const std::vector<Parameter>& all() const { return list_; }
+
+  /// Random values from seed: linears truncated normal, std 0.01, cut at +-0.03, biases 0, norms 1 and 0 (spec.md,
+  /// init); an encoder's tokens and positions normal, std 0.02, LayerScale 1.
+  void initialise(bool encoderToo, uint64_t seed);
+
+ private:
+  void add(std::string name, std::vector<int64_t> shape, bool trainable, Start start);
+  void addLinear(const std::string& name, int64_t in, int64_t out, bool trainable);
+  void addNorm(const std::string& name, int64_t dim, bool trainable);
+  void addBlock(const std::string& name, int64_t dim, bool layerScale, bool trainable);
+
+  Backend& backend_;
+  std::vector<Parameter> list_;
+  std::vector<Start> starts_;
+  std::unordered_map<std::string, size_t> index_;
+};
+
+}  // namespace dinomaly

@@ -13,19 +13,28 @@ namespace {
 
 using Colour = std::array<float, 3>;
 
-constexpr float kOpacity = 0.6f;
+constexpr float kOpacity = 0.5f;
 
-/// At equal distances along the scale; lightness grows evenly from black over violet, red and orange to pale yellow.
-constexpr std::array<Colour, 5> kColours = {{{0, 0, 8}, {84, 12, 100}, {190, 44, 74}, {246, 142, 26}, {255, 250, 170}}};
+/// A colour of the scale and where on it, 0..1, it stands.
+struct Stop {
+  float position;
+  Colour colour;
+};
+
+/// Ever lighter, from black over violet, red and orange to pale yellow. The lower half, which good training pictures
+/// fill (max is twice their 99.9th percentile), stays dark.
+constexpr std::array<Stop, 5> kScale = {
+    {{0, {0, 0, 8}}, {0.5f, {96, 20, 112}}, {0.7f, {208, 58, 70}}, {0.85f, {250, 160, 36}}, {1, {255, 250, 170}}}};
 
 /// position 0..1
 Colour colourAt(float position) {
-  const float scaled = position * (kColours.size() - 1);
-  const size_t low = std::min(static_cast<size_t>(scaled), kColours.size() - 2);
-  const float weight = scaled - static_cast<float>(low);
+  const auto high = std::find_if(kScale.begin() + 1, kScale.end() - 1,
+                                 [position](const Stop& stop) { return stop.position >= position; });
+  const auto low = high - 1;
+  const float weight = (position - low->position) / (high->position - low->position);
   Colour colour;
   for (size_t c = 0; c < colour.size(); ++c) {
-    colour[c] = kColours[low][c] + weight * (kColours[low + 1][c] - kColours[low][c]);
+    colour[c] = low->colour[c] + weight * (high->colour[c] - low->colour[c]);
   }
   return colour;
 }

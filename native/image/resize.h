@@ -7,7 +7,9 @@
 namespace dinomaly {
 
 /// What `Image.resize((newWidth, newHeight), Image.BILINEAR)` gives (spec.md, Images): a triangle as wide as the
-/// reduction, 22-bit fixed-point weights, first along x and then along y, rounded to bytes after each.
+/// reduction, 22-bit fixed-point weights, first along x and then along y, rounded to bytes after each. Pillow 12.3 and
+/// newer go along y first in some pictures that lose more height than width; this is the older order, which the
+/// published numbers were made with.
 /// pixels (height, width, channels), interleaved, 1 or 3 channels -> (newHeight, newWidth, channels).
 /// Throws ERR_INVALID_ARGUMENT when a side is not in 1..kLargestSide (image/side.h) or the channels are neither 1
 /// nor 3.

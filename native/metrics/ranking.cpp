@@ -46,12 +46,14 @@ RankingMetrics rankingMetrics(const uint8_t* labels, const float* scores, int64_
     }
     (labels[i] != 0 ? positives : negatives).push_back(descendingKey(scores[i]));
   }
+  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+  if (positives.empty()) return {kUndefined, kUndefined, kUndefined};
   sortKeys(positives);
   sortKeys(negatives);
 
-  // Down the scores, one threshold for each different score.
+  // Down the scores, one threshold for each different score: the two sorted lists are merged.
   const double p = static_cast<double>(positives.size()), n = static_cast<double>(negatives.size());
-  double area = 0, averagePrecision = 0, f1Max = 0;
+  double area = 0, precisions = 0, f1Max = 0;
   size_t tp = 0, fp = 0;
   while (tp < positives.size() || fp < negatives.size()) {
     uint32_t key = std::numeric_limits<uint32_t>::max();
@@ -63,13 +65,11 @@ RankingMetrics rankingMetrics(const uint8_t* labels, const float* scores, int64_
     const double precision = static_cast<double>(tp) / static_cast<double>(tp + fp);
     const double recall = static_cast<double>(tp) / p;
     area += static_cast<double>(fp - fpBefore) * static_cast<double>(tp + tpBefore) / 2;
-    averagePrecision += static_cast<double>(tp - tpBefore) / p * precision;
+    precisions += static_cast<double>(tp - tpBefore) * precision;
     f1Max = std::max(f1Max, 2 * precision * recall / (precision + recall + 1e-7));
   }
 
-  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-  return {positives.empty() || negatives.empty() ? kUndefined : area / (p * n),
-          positives.empty() ? kUndefined : averagePrecision, positives.empty() ? kUndefined : f1Max};
+  return {negatives.empty() ? kUndefined : area / (p * n), precisions / p, f1Max};
 }
 
 }  // namespace dinomaly

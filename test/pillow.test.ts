@@ -24,9 +24,12 @@ test('there are golden pictures', () => {
   expect(cases.length).toBeGreaterThan(0);
 });
 
-test.each(cases)('$source resized to $resize and cropped to $crop is what Pillow gives, to the byte', async (golden) => {
-  const { data, width, height } = await decodeRgb(path.join(folder, golden.source));
-  const prepared = await addon().prepareImage(data, width, height, golden.resize, golden.crop);
-  const expected = await sharp(path.join(folder, golden.expected)).toColourspace('srgb').raw().toBuffer();
-  expect(largestDifference(prepared, expected)).toBe(0);
-});
+test.each(cases)(
+  '$source resized to $resize and cropped to $crop is what Pillow gives, to the byte',
+  async (golden) => {
+    const { data, width, height } = await decodeRgb(path.join(folder, golden.source));
+    const prepared = await addon().prepareImage(data, width, height, golden.resize, golden.crop);
+    const expected = await sharp(path.join(folder, golden.expected)).toColourspace('srgb').raw().toBuffer();
+    expect(largestDifference(prepared, expected)).toBe(0);
+  },
+);

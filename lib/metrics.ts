@@ -10,7 +10,7 @@ export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[]
  * @param labels above 0 or `true`: defective
  * @param scores as many; higher is more abnormal; compared as 32-bit floats, ties count half
  * @returns 0 to 1; NaN when all labels are alike
- * @throws ERR_INVALID_ARGUMENT when lengths differ or a score is NaN
+ * @throws ERR_INVALID_ARGUMENT when lengths differ or a score is not finite
  */
 export async function auroc(labels: Values, scores: Values): Promise<number> {
   return (await ranking(labels, scores)).auroc;
@@ -34,7 +34,7 @@ export async function f1Max(labels: Values, scores: Values): Promise<number> {
  * @param maps the anomaly maps, in the same order
  * @param size width and height of one map
  * @returns 0 to 1; NaN when no pixel, or every pixel, is defective
- * @throws ERR_INVALID_ARGUMENT when lengths differ, no multiple of the size, or a value is NaN
+ * @throws ERR_INVALID_ARGUMENT when lengths differ, no multiple of the size, or a value is not finite
  */
 export async function aupro(masks: Values, maps: Values, size: { width: number; height: number }): Promise<number> {
   const [labels, values] = pair('masks', masks, 'maps', maps);
@@ -53,8 +53,9 @@ function ranking(labels: Values, scores: Values): Promise<{ auroc: number; ap: n
 }
 
 function pair(labelsName: string, labels: Values, scoresName: string, scores: Values): [Uint8Array, Float32Array] {
-  const bytes = join(labels, (size) => new Uint8Array(size), (label) => (Number(label) > 0 ? 1 : 0));
-  const floats = join(scores, (size) => new Float32Array(size), Number);
+  const bytes =
+    labels instanceof Uint8Array ? labels : Uint8Array.from(flat(labels), (label) => Number(Number(label) > 0));
+  const floats = scores instanceof Float32Array ? scores : Float32Array.from(flat(scores), Number);
   if (bytes.length !== floats.length) {
     throw new DinomalyError(
       'ERR_INVALID_ARGUMENT',
@@ -62,25 +63,11 @@ function pair(labelsName: string, labels: Values, scoresName: string, scores: Va
         `found ${bytes.length} and ${floats.length}.`,
     );
   }
-  const bad = floats.findIndex(Number.isNaN);
-  if (bad >= 0) {
-    throw new DinomalyError('ERR_INVALID_ARGUMENT', `${scoresName}: expected numbers, found NaN at ${bad}.`);
-  }
   return [bytes, floats];
 }
 
-function join<T extends Uint8Array | Float32Array>(
-  values: Values,
-  make: (size: number) => T,
-  convert: (value: number | boolean) => number,
-): T {
-  const parts = isNested(values) ? values : [values];
-  const joined = make(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    for (let i = 0; i < part.length; i++) joined[at++] = convert(part[i]!);
-  }
-  return joined;
+function flat(values: Values): ArrayLike<number | boolean> {
+  return isNested(values) ? values.flatMap((part) => Array.from(part)) : values;
 }
 
 function isNested(values: Values): values is ArrayLike<number | boolean>[] {

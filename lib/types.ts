@@ -85,13 +85,9 @@ export interface NetworkOptions {
   decoderDepth?: number;
 }
 
-/** Bytes of a download so far. */
+/** A download so far, in bytes. */
 export interface DownloadProgress {
-  /** The file's name in its repository. */
-  file: string;
-  /** Bytes. */
   received: number;
-  /** Bytes. */
   total: number;
 }
 
@@ -109,8 +105,10 @@ export interface CreateOptions extends NetworkOptions, RuntimeOptions {
   weights?: string;
   /** Draws bottleneck and decoder, and the encoder where its weights are `'random'`. 0 to 2^32 - 1. Default 1. */
   seed?: number;
-  /** Called while `'hub'` weights are fetched. */
+  /** Called while `'hub'` weights are fetched; not when they are in the cache. */
   onDownload?: (progress: DownloadProgress) => void;
+  /** Stops a download. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -160,6 +158,12 @@ export interface Dataset {
   train: TrainItem[];
   test: TestItem[];
 }
+
+/** What `train` needs of a {@link Dataset}. */
+export type TrainSet = Pick<Dataset, 'train'> & Partial<Dataset>;
+
+/** What `evaluate` needs of a {@link Dataset}. */
+export type TestSet = Pick<Dataset, 'test'> & Partial<Dataset>;
 
 /** Normalised batches (B,3,H,W), H and W divisible by the patch, each one iteration. */
 export type Batches = Iterable<Tensor> | AsyncIterable<Tensor>;
@@ -263,6 +267,11 @@ export interface WithHeatmap {
 export type ScoreResultOf<O extends ScoreOptions> = ScoreResult &
   (O extends { original: true } ? WithOriginal : unknown) &
   (O extends { heatmap: 'png' } ? WithHeatmap : unknown);
+
+/** Options of `infer`. */
+export interface InferOptions {
+  signal?: AbortSignal;
+}
 
 /** What `infer` returns for B pictures of P patches, D channels. */
 export interface InferResult {

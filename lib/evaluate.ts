@@ -1,0 +1,123 @@
+import { addon, type CancelToken } from './addon';
+import { cancellable, follow } from './abort';
+import { checkTestSet } from './data/check';
+import { DinomalyError } from './errors';
+import { decodeRgb } from './image/decode';
+import { readMask } from './image/prepare';
+import type { Network } from './network';
+import type { CheckedEvaluateOptions } from './options';
+import { mapSide, scorePixels } from './score';
+import type { Evaluation, Metrics, TestItem, TestSet } from './types';
+import { UnreadablePictures } from './unreadable';
+
+const mapSize = mapSide * mapSide;
+
+/** Scores all test pictures, class by class, and measures; see `Dinomaly.evaluate`. */
+export async function evaluate(network: Network, data: TestSet, options: CheckedEvaluateOptions): Promise<Evaluation> {
+  const byClass = checkTestSet(data);
+  const total = data.test.length;
+  const unreadable = new UnreadablePictures(options.unreadable);
+  const classes: Record<string, Metrics> = {};
+  let done = 0;
+  const { controller, unlink } = follow(options.signal);
+  const scoreClass = async (items: TestItem[], results: ClassResults, token: CancelToken): Promise<void> => {
+    const score = async (item: TestItem, index: number): Promise<void> => {
+      controller.signal.throwIfAborted();
+      await unreadable.orSkip(() => results.add(network, item, index, token));
+      options.onProgress?.({ done: ++done, total });
+    };
+    await Promise.all(items.map((item, index) => network.pictures.run(() => score(item, index))));
+  };
+  try {
+    for (const [name, items] of byClass) {
+      classes[name] = await cancellable(controller.signal, async (token) => {
+        const results = new ClassResults(items);
+        await scoreClass(items, results, token);
+        return results.metrics(name);
+      });
+    }
+    return { classes, mean: meanOf(Object.values(classes)) };
+  } catch (error) {
+    controller.abort(error); // ends the other pictures
+    throw error;
+  } finally {
+    unlink();
+  }
+}
+
+/** Scores and maps of one class, each written to its place as it comes, so that no long copy holds up the event loop. */
+class ClassResults {
+  /** Pixel metrics are undefined when it is unknown where a defect lies. */
+  readonly #hasMasks: boolean;
+  readonly #maps: Float32Array;
+  readonly #masks: Uint8Array;
+  readonly #scores: Float32Array;
+  readonly #scored: boolean[];
+
+  constructor(private readonly items: TestItem[]) {
+    this.#hasMasks = items.every(({ label, mask }) => label === 0 || mask !== undefined);
+    const pixels = this.#hasMasks ? items.length * mapSize : 0;
+    this.#maps = new Float32Array(pixels);
+    this.#masks = new Uint8Array(pixels);
+    this.#scores = new Float32Array(items.length);
+    this.#scored = items.map(() => false);
+  }
+
+  async add(network: Network, { image, label, mask }: TestItem, index: number, token: CancelToken): Promise<void> {
+    const picture = await decodeRgb(image);
+    if (this.#hasMasks && label === 1) {
+      this.#masks.set(await readMask(mask!, picture, network.config.image), index * mapSize);
+    }
+    const { score, map } = await scorePixels(network, picture, token);
+    if (this.#hasMasks) this.#maps.set(map, index * mapSize);
+    this.#scores[index] = score;
+    this.#scored[index] = true;
+  }
+
+  async metrics(name: string): Promise<Metrics> {
+    const kept = this.#pack();
+    if (kept.length === 0) {
+      throw new DinomalyError('ERR_DATASET', `Class "${name}": expected test pictures, found none that can be read.`);
+    }
+    const labels = Uint8Array.from(kept, ({ label }) => label);
+    const image = await addon().rankingMetrics(labels, this.#scores.subarray(0, kept.length));
+    if (!this.#hasMasks) return { image, pixel: { auroc: NaN, ap: NaN, f1Max: NaN, aupro: NaN } };
+    const maps = this.#maps.subarray(0, kept.length * mapSize);
+    const masks = this.#masks.subarray(0, kept.length * mapSize);
+    const pixel = await addon().rankingMetrics(masks, maps);
+    return { image, pixel: { ...pixel, aupro: await addon().aupro(masks, maps, mapSide, mapSide) } };
+  }
+
+  /** Moves what was scored over the gaps that skipped pictures left. */
+  #pack(): TestItem[] {
+    const kept = this.items.flatMap((_, index) => (this.#scored[index] ? [index] : []));
+    kept.forEach((from, to) => {
+      if (from === to) return;
+      this.#scores[to] = this.#scores[from]!;
+      this.#maps.copyWithin(to * mapSize, from * mapSize, (from + 1) * mapSize);
+      this.#masks.copyWithin(to * mapSize, from * mapSize, (from + 1) * mapSize);
+    });
+    return kept.map((index) => this.items[index]!);
+  }
+}
+
+/** Mean over classes, field by field, without those where it is undefined. */
+function meanOf(classes: Metrics[]): Metrics {
+  const mean = (pick: (metrics: Metrics) => number): number => {
+    const values = classes.map(pick).filter((value) => !Number.isNaN(value));
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  return {
+    image: {
+      auroc: mean(({ image }) => image.auroc),
+      ap: mean(({ image }) => image.ap),
+      f1Max: mean(({ image }) => image.f1Max),
+    },
+    pixel: {
+      auroc: mean(({ pixel }) => pixel.auroc),
+      ap: mean(({ pixel }) => pixel.ap),
+      f1Max: mean(({ pixel }) => pixel.f1Max),
+      aupro: mean(({ pixel }) => pixel.aupro),
+    },
+  };
+}

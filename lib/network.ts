@@ -1,0 +1,11 @@
+import type { NativeModel } from './addon';
+import type { Limit } from './limit';
+import type { ModelConfig } from './types';
+
+/** What scoring, evaluating and training share of a model. */
+export interface Network {
+  native: NativeModel;
+  config: ModelConfig;
+  /** Bounds how many decoded pictures this model holds in memory. */
+  pictures: Limit;
+}

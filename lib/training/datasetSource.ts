@@ -1,0 +1,78 @@
+import type { TrainingPicture } from '../addon';
+import { checkTrainSet } from '../data/check';
+import { DinomalyError } from '../errors';
+import { readPicture } from '../image/prepare';
+import type { Network } from '../network';
+import type { CheckedTrainOptions } from '../options';
+import type { TrainItem, TrainSet } from '../types';
+import { UnreadablePictures } from '../unreadable';
+import { permutation } from './order';
+import type { Batch, BatchSource } from './source';
+
+/** Shuffled epochs of a data set; the last incomplete batch of each is dropped (spec: released code). */
+export class DatasetSource implements BatchSource {
+  readonly identity: Record<string, unknown>;
+  readonly #items: TrainItem[];
+  readonly #unreadable: UnreadablePictures;
+  #iteration = 0;
+
+  constructor(
+    private readonly network: Network,
+    data: TrainSet,
+    private readonly options: CheckedTrainOptions,
+  ) {
+    const { batchSize, unreadable } = options;
+    this.#items = checkTrainSet(data);
+    this.identity = { batchSize, unreadable, pictures: this.#items.length };
+    this.#unreadable = new UnreadablePictures(unreadable);
+    if (this.#items.length < batchSize) {
+      throw new DinomalyError(
+        'ERR_DATASET',
+        `Expected at least batchSize = ${batchSize} training pictures, found ${this.#items.length}. ` +
+          'Add pictures or lower batchSize.',
+      );
+    }
+  }
+
+  skip(iterations: number): Promise<void> {
+    this.#iteration = iterations;
+    return Promise.resolve();
+  }
+
+  async next(): Promise<Batch> {
+    const { batchSize, seed } = this.options;
+    const perEpoch = Math.floor(this.#items.length / batchSize);
+    const epoch = Math.floor(this.#iteration / perEpoch);
+    const start = (this.#iteration % perEpoch) * batchSize;
+    this.#iteration++;
+    return this.#read([...permutation(this.#items.length, seed, epoch).subarray(start, start + batchSize)]);
+  }
+
+  async *observed(): AsyncIterable<Batch> {
+    const { batchSize } = this.options;
+    const ids = this.#items.map((_, id) => id);
+    for (let start = 0; start < ids.length; start += batchSize) {
+      const pictures = await this.#readable(ids.slice(start, start + batchSize));
+      if (pictures.length > 0) yield { pictures };
+    }
+  }
+
+  close(): void {}
+
+  async #read(ids: number[]): Promise<Batch> {
+    const pictures = await this.#readable(ids);
+    if (pictures.length > 0) return { pictures };
+    throw new DinomalyError('ERR_IMAGE_UNREADABLE', `Expected a batch of ${ids.length} pictures, found none readable.`);
+  }
+
+  async #readable(ids: number[]): Promise<TrainingPicture[]> {
+    const pictures = await Promise.all(ids.map((id) => this.#unreadable.orSkip(() => this.#picture(id))));
+    return pictures.filter((picture) => picture !== undefined);
+  }
+
+  async #picture(id: number): Promise<TrainingPicture> {
+    const { native, config, pictures } = this.network;
+    if (native.hasFeatures(id)) return { id };
+    return pictures.run(async () => ({ id, pixels: await readPicture(this.#items[id]!.image, config.image) }));
+  }
+}

@@ -1,0 +1,26 @@
+import { DinomalyError } from './errors';
+import type { Unreadable } from './types';
+
+/**
+ * Lets a run go on without pictures that cannot be decoded, if it was asked to, and warns of each.
+ */
+export class UnreadablePictures {
+  readonly #warned = new Set<string>();
+
+  constructor(private readonly choice: Unreadable) {}
+
+  /** What `read` gives, or undefined where the picture is to be skipped. */
+  async orSkip<T>(read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      const skip = this.choice === 'skip' && error instanceof DinomalyError && error.code === 'ERR_IMAGE_UNREADABLE';
+      if (!skip) throw error;
+      if (!this.#warned.has(error.message)) {
+        this.#warned.add(error.message);
+        process.emitWarning(`Left out: ${error.message}`, { code: 'DINOMALY_IMAGE_UNREADABLE' });
+      }
+      return undefined;
+    }
+  }
+}

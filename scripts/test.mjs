@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { compileAddon, compileSanitized, compileTarget } from './compile.mjs';
+import { compileAddon, compileSanitized, compileTarget, compileTypeScript } from './compile.mjs';
 import { root, setup, testPackages } from './setup.mjs';
 
 const timeLimit = 30 * 60_000;
@@ -50,6 +50,7 @@ const suites = [
     name: 'jest',
     prepare: () => {
       compileAddon();
+      compileTypeScript();
       rmSync(jestReport, { force: true });
     },
     // In one process: the native code uses all cores by itself.

@@ -253,6 +253,13 @@ void Dinomaly::getOptimizerState(const std::string& name, float* values) const {
   backend_->download(values, buffer.get(), size);
 }
 
+std::vector<float> Dinomaly::gradient(const std::string& name) const {
+  const Parameter& p = parameters_.at(name);
+  std::vector<float> values(static_cast<size_t>(p.info.size()));
+  backend_->download(values.data(), p.gradient.get(), p.info.size());
+  return values;
+}
+
 int64_t Dinomaly::bytesOf(const Features& f) const {
   const int64_t points = static_cast<int64_t>(f.groups.size()) * f.rows * f.cols + shapeOf(f).tokens;
   return f.images * points * config_.encoder.dim * static_cast<int64_t>(sizeof(float));

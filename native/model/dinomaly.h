@@ -86,7 +86,8 @@ class Dinomaly {
   void getOptimizerState(const std::string& name, float* values) const;
 
   int64_t bytesOf(const Features& features) const;
-  /// Device memory, for tests.
+  /// For tests: the last step's gradient of a trainable parameter, before clipping; the device.
+  std::vector<float> gradient(const std::string& name) const;
   Backend& backend() { return *backend_; }
 
  private:

@@ -1,0 +1,13 @@
+// The golden tiny network, with the weights of test/golden/tiny/dinomaly.pth.
+#pragma once
+
+#include <memory>
+
+#include "model/dinomaly.h"
+#include "safetensors_reader.h"
+
+namespace dinomaly {
+
+std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups);
+
+}  // namespace dinomaly

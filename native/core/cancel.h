@@ -1,9 +1,12 @@
 // Cooperative cancellation: whoever waits for a job sets the flag, the job looks at it between operations.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace dinomaly {
 
@@ -13,16 +16,27 @@ struct Cancelled : std::exception {
 
 class CancelToken {
  public:
-  CancelToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
-  void cancel() const noexcept { flag_->store(true, std::memory_order_relaxed); }
-  bool cancelled() const noexcept { return flag_->load(std::memory_order_relaxed); }
+  CancelToken() : state_(std::make_shared<State>()) {}
+  /// A token that is cancelled by itself, or once all of `others` are: for work that several wait for.
+  explicit CancelToken(std::vector<CancelToken> others) : CancelToken() { state_->others = std::move(others); }
+
+  void cancel() const noexcept { state_->flag.store(true, std::memory_order_relaxed); }
+  bool cancelled() const noexcept {
+    if (state_->flag.load(std::memory_order_relaxed)) return true;
+    const std::vector<CancelToken>& others = state_->others;
+    return !others.empty() && std::all_of(others.begin(), others.end(), [](const auto& o) { return o.cancelled(); });
+  }
   /// Throws Cancelled when the flag is set.
   void check() const {
     if (cancelled()) throw Cancelled();
   }
 
  private:
-  std::shared_ptr<std::atomic<bool>> flag_;  // copies share it
+  struct State {
+    std::atomic<bool> flag{false};
+    std::vector<CancelToken> others;
+  };
+  std::shared_ptr<State> state_;  // copies share it
 };
 
 }  // namespace dinomaly

@@ -1,0 +1,75 @@
+#include "session/training_run.h"
+
+#include <string>
+
+#include "core/error.h"
+
+namespace dinomaly {
+namespace {
+
+constexpr double kQuantile = 0.999;
+
+}  // namespace
+
+TrainingRun::TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side)
+    : network_(network), cache_(cache), side_(side), quantile_(kQuantile) {}
+
+StepResult TrainingRun::step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
+                             const CancelToken& cancel) {
+  const std::vector<std::shared_ptr<const Features>> features = encode(batch, cancel);
+  std::vector<const Features*> parts;
+  for (const auto& part : features) parts.push_back(part.get());
+  return network_.trainStep(network_.batch(parts), iteration, options, cancel);
+}
+
+void TrainingRun::observe(const TrainingBatch& batch, const CancelToken& cancel) {
+  const bool isTensor = !batch.tensor.shape.empty();
+  const int64_t height = isTensor ? batch.tensor.shape[2] : side_, width = isTensor ? batch.tensor.shape[3] : side_;
+  for (const auto& features : encode(batch, cancel)) {
+    const Maps maps = network_.maps(*features, network_.decode(*features, cancel), height, width);
+    quantile_.add(maps.maps.data(), maps.maps.size());
+  }
+}
+
+double TrainingRun::heatmapMax() {
+  if (quantile_.count() == 0) throw Error("ERR_INTERNAL", "heatmapMax: expected observed maps, found none.");
+  const double value = 2 * quantile_.value();
+  quantile_ = TopQuantile(kQuantile);
+  return value;
+}
+
+std::vector<std::shared_ptr<const Features>> TrainingRun::encode(const TrainingBatch& batch,
+                                                                 const CancelToken& cancel) {
+  std::vector<std::shared_ptr<const Features>> features;
+  for (const TrainingPicture& picture : batch.pictures) features.push_back(encode(picture, cancel));
+  if (batch.tensor.shape.empty()) return features;
+
+  const std::vector<int64_t>& shape = batch.tensor.shape;
+  for (int64_t i = 0; i < shape[0]; ++i) {
+    Images image;
+    image.tensor = batch.tensor.data.data() + i * shape[1] * shape[2] * shape[3];
+    image.count = 1;
+    image.height = shape[2];
+    image.width = shape[3];
+    features.push_back(std::make_shared<const Features>(network_.encode(image, cancel)));
+  }
+  return features;
+}
+
+std::shared_ptr<const Features> TrainingRun::encode(const TrainingPicture& picture, const CancelToken& cancel) {
+  if (auto kept = cache_.find(picture.id)) return kept;
+  if (static_cast<int64_t>(picture.pixels.size()) != side_ * side_ * 3) {
+    throw Error("ERR_INVALID_ARGUMENT", "Picture " + std::to_string(picture.id) + ": expected kept features or " +
+                                            std::to_string(side_) + " x " + std::to_string(side_) +
+                                            " RGB pixels, found " + std::to_string(picture.pixels.size()) + " bytes.");
+  }
+  Images image;
+  image.pixels = picture.pixels.data();
+  image.count = 1;
+  image.height = image.width = side_;
+  auto features = std::make_shared<const Features>(network_.encode(image, cancel));
+  cache_.keep(picture.id, features, network_.bytesOf(*features));
+  return features;
+}
+
+}  // namespace dinomaly

@@ -1,0 +1,51 @@
+// What a training run needs beside the network: kept features and the quantile of its maps.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/dinomaly.h"
+#include "session/feature_cache.h"
+#include "session/tensor.h"
+#include "session/top_quantile.h"
+
+namespace dinomaly {
+
+/// One picture of a data set. Pixels (side, side, 3) may be empty when its features are kept.
+struct TrainingPicture {
+  int64_t id = 0;
+  std::vector<uint8_t> pixels;
+};
+
+/// Pictures of a data set or, when `tensor` has a shape, a normalised (B,3,H,W).
+struct TrainingBatch {
+  std::vector<TrainingPicture> pictures;
+  Tensor tensor;
+};
+
+class TrainingRun {
+ public:
+  /// side: of the pictures. The cache belongs to the caller, who may ask it from other threads.
+  TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side);
+
+  /// One iteration, as Dinomaly::trainStep.
+  StepResult step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
+                  const CancelToken& cancel);
+  /// Adds the maps of the batch, under the present weights, to the quantile.
+  void observe(const TrainingBatch& batch, const CancelToken& cancel);
+  /// Twice the 99.9th percentile of all observed maps, which are then forgotten: where heat maps' colours end.
+  double heatmapMax();
+
+ private:
+  /// Picture by picture, so that features never depend on which batch a picture first came in.
+  std::vector<std::shared_ptr<const Features>> encode(const TrainingBatch& batch, const CancelToken& cancel);
+  std::shared_ptr<const Features> encode(const TrainingPicture& picture, const CancelToken& cancel);
+
+  Dinomaly& network_;
+  FeatureCache& cache_;
+  int64_t side_;
+  TopQuantile quantile_;
+};
+
+}  // namespace dinomaly

@@ -1,7 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { downloadFile, getHFHubCachePath, getRepoFolderName, HUB_URL, pathsInfo } from '@huggingface/hub';
+import type { ReadableStream } from 'node:stream/web';
+import {
+  downloadFile,
+  getHFHubCachePath,
+  getRepoFolderName,
+  HUB_URL,
+  type PathInfo,
+  pathsInfo,
+} from '@huggingface/hub';
 import { DinomalyError } from '../errors';
 
 const FILE = 'model.safetensors';
@@ -53,13 +61,7 @@ async function findCached(folder: string): Promise<string | undefined> {
   for (const revision of await readdir(snapshots).catch(() => [])) {
     const file = path.join(snapshots, revision, FILE);
     // A link whose blob was removed does not count.
-    if (
-      await access(file).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
+    if (await stat(file).catch(() => undefined)) return file;
   }
   return undefined;
 }
@@ -80,7 +82,7 @@ async function download(
     hubUrl,
     fetch: ((input, init) => fetch(input, signal === undefined ? init : { ...init, signal })) as typeof fetch,
   };
-  const [info] = await pathsInfo({ ...request, paths: [FILE], expand: true });
+  const [info]: PathInfo[] = await pathsInfo({ ...request, paths: [FILE], expand: true });
   if (info === undefined) throw new Error('the repository does not have it');
   const checksum = info.lfs?.oid ?? '';
   const revision = info.lastCommit?.id ?? '';
@@ -96,8 +98,10 @@ async function download(
   const snapshot = path.join(folder, 'snapshots', revision);
   await mkdir(snapshot, { recursive: true });
   const file = path.join(snapshot, FILE);
-  await rm(file, { force: true });
-  await symlink(path.relative(snapshot, blob), file);
+  // Renamed into place, because another process may fetch the same file.
+  const link = `${file}.${randomUUID()}`;
+  await symlink(path.relative(snapshot, blob), link);
+  await rename(link, file);
   return file;
 }
 
@@ -115,7 +119,7 @@ async function saveVerified(
     try {
       const hash = createHash('sha256');
       let received = 0;
-      for await (const chunk of content.stream()) {
+      for await (const chunk of content.stream() as ReadableStream<Uint8Array>) {
         received += chunk.byteLength;
         if (received > content.size) throw new Error(`more than the stated ${content.size} bytes came`);
         hash.update(chunk);

@@ -80,8 +80,8 @@ function place({ storage, offset, shape, strides }: TorchTensor, entry: StoredEn
   const count = elementCount(shape);
   if (entry === undefined) return `its numbers, data/${quote(storage.key)}, are not in the archive`;
   if (storage.count * size > entry.byteLength) return `its record has ${entry.byteLength} bytes, too few`;
-  if (count === undefined || offset + count > storage.count) return 'it reaches beyond its storage';
   if (!isContiguous(shape, strides)) return 'it is a strided view; save tensor.contiguous()';
+  if (count === undefined || offset + count > storage.count) return 'it reaches beyond its storage';
   return { dtype: storage.dtype, shape, offset: entry.offset + offset * size, byteLength: count * size };
 }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { DinomalyError, errorCodes, type ErrorCode } from './errors';
 
 /**
@@ -20,7 +21,7 @@ export async function called<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function asDinomalyError(error: unknown): unknown {
-  if (error instanceof DinomalyError || !(error instanceof Error)) return error;
+  if (error instanceof DinomalyError || !types.isNativeError(error)) return error;
   const code = (error as NodeJS.ErrnoException).code;
   return code !== undefined && code in errorCodes
     ? new DinomalyError(code as ErrorCode, error.message, { cause: error })

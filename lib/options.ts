@@ -22,7 +22,7 @@ const runtime = {
 };
 
 const createOptions = fields({
-  encoder: z.unknown(), // a name or a shape: see config.ts
+  encoder: z.unknown().optional(), // a name or a shape: see config.ts
   weights: text.optional(),
   seed: seed.default(1),
   onDownload: callback<(progress: DownloadProgress) => void>().optional(),
@@ -31,7 +31,7 @@ const createOptions = fields({
   ...runtime,
 });
 
-const loadOptions = fields({ encoder: z.unknown(), ...network, ...runtime });
+const loadOptions = fields({ encoder: z.unknown().optional(), ...network, ...runtime });
 
 const trainOptions = fields({
   iterations: integer(1).default(10_000),

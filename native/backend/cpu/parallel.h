@@ -6,10 +6,11 @@
 
 namespace dinomaly {
 
+/// Also for a single task: inside a parallel region the matrix library keeps to the calling thread.
 template <typename Body>
 void parallelFor(int64_t count, const Body& body) {
   std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic, 1) if (count > 1)
+#pragma omp parallel for schedule(dynamic, 1)
   for (int64_t i = 0; i < count; ++i) {
     try {
       body(i);

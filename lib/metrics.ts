@@ -1,4 +1,5 @@
 import { addon } from './addon';
+import { called } from './caller';
 import { DinomalyError } from './errors';
 
 /** Numbers, or one list of them per picture; joined in order. */
@@ -12,18 +13,18 @@ export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[]
  * @returns 0 to 1; NaN when all labels are alike
  * @throws ERR_INVALID_ARGUMENT when lengths differ or a score is not finite
  */
-export async function auroc(labels: Values, scores: Values): Promise<number> {
-  return (await ranking(labels, scores)).auroc;
+export function auroc(labels: Values, scores: Values): Promise<number> {
+  return called(async () => (await ranking(labels, scores)).auroc);
 }
 
 /** Average precision, as scikit-learn's `average_precision_score`. Arguments, result and errors as in {@link auroc}. */
-export async function averagePrecision(labels: Values, scores: Values): Promise<number> {
-  return (await ranking(labels, scores)).ap;
+export function averagePrecision(labels: Values, scores: Values): Promise<number> {
+  return called(async () => (await ranking(labels, scores)).ap);
 }
 
 /** The highest F1 over all thresholds. Arguments, result and errors as in {@link auroc}. */
-export async function f1Max(labels: Values, scores: Values): Promise<number> {
-  return (await ranking(labels, scores)).f1Max;
+export function f1Max(labels: Values, scores: Values): Promise<number> {
+  return called(async () => (await ranking(labels, scores)).f1Max);
 }
 
 /**
@@ -36,16 +37,18 @@ export async function f1Max(labels: Values, scores: Values): Promise<number> {
  * @returns 0 to 1; NaN when no pixel, or every pixel, is defective
  * @throws ERR_INVALID_ARGUMENT when lengths differ, no multiple of the size, or a value is not finite
  */
-export async function aupro(masks: Values, maps: Values, size: { width: number; height: number }): Promise<number> {
-  const [labels, values] = pair('masks', masks, 'maps', maps);
-  const pixels = size.width * size.height;
-  if (!Number.isSafeInteger(pixels) || pixels < 1 || values.length % pixels !== 0) {
-    throw new DinomalyError(
-      'ERR_INVALID_ARGUMENT',
-      `maps: expected a multiple of width x height = ${size.width} x ${size.height} values, found ${values.length}.`,
-    );
-  }
-  return addon().aupro(labels, values, size.width, size.height);
+export function aupro(masks: Values, maps: Values, size: { width: number; height: number }): Promise<number> {
+  return called(async () => {
+    const [labels, values] = pair('masks', masks, 'maps', maps);
+    const pixels = size.width * size.height;
+    if (!Number.isSafeInteger(pixels) || pixels < 1 || values.length % pixels !== 0) {
+      throw new DinomalyError(
+        'ERR_INVALID_ARGUMENT',
+        `maps: expected a multiple of width x height = ${size.width} x ${size.height} values, found ${values.length}.`,
+      );
+    }
+    return addon().aupro(labels, values, size.width, size.height);
+  });
 }
 
 function ranking(labels: Values, scores: Values): Promise<{ auroc: number; ap: number; f1Max: number }> {

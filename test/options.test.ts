@@ -6,16 +6,41 @@ const opened = disposing();
 
 describe('create', () => {
   test.each<[string, object, ErrorCode, RegExp]>([
-    ['unknown option', { encodr: 'x' }, 'ERR_INVALID_ARGUMENT', /create: expected only the fields encoder.*found 'encodr'/],
-    ['unknown name', { encoder: 'resnet' }, 'ERR_INVALID_ARGUMENT', /encoder: expected one of .*base_14.*found 'resnet'/],
+    [
+      'unknown option',
+      { encodr: 'x' },
+      'ERR_INVALID_ARGUMENT',
+      /create: expected only the fields encoder.*found 'encodr'/,
+    ],
+    [
+      'unknown name',
+      { encoder: 'resnet' },
+      'ERR_INVALID_ARGUMENT',
+      /encoder: expected one of .*base_14.*found 'resnet'/,
+    ],
     ['shape without heads', { encoder: { dim: 64, depth: 12 } }, 'ERR_INVALID_ARGUMENT', /encoder.heads: .*undefined/],
-    ['heads', { encoder: { ...small.encoder, heads: 5 } }, 'ERR_INVALID_ARGUMENT', /heads: expected a divisor.*found 5/],
+    [
+      'heads',
+      { encoder: { ...small.encoder, heads: 5 } },
+      'ERR_INVALID_ARGUMENT',
+      /heads: expected a divisor.*found 5/,
+    ],
     ['targets', { encoder: { ...small.encoder, targets: [2, 9] } }, 'ERR_INVALID_ARGUMENT', /targets: .*0 to 3/],
     ['groups', { ...small, groups: [[0, 4]] }, 'ERR_INVALID_ARGUMENT', /groups: .*0 to 3.*found \[ \[ 0, 4 \] \]/],
     ['decoderDepth', { ...small, decoderDepth: 8 }, 'ERR_INVALID_ARGUMENT', /decoderDepth: .*\(4\), found 8/],
     ['dropout', { ...small, dropout: 1 }, 'ERR_INVALID_ARGUMENT', /create.dropout: expected a number.*found 1/],
-    ['crop', { ...small, image: { resize: 64, crop: 60 } }, 'ERR_INVALID_ARGUMENT', /image.crop: .*patch \(14\), found 60/],
-    ['crop above resize', { ...small, image: { resize: 42 } }, 'ERR_INVALID_ARGUMENT', /image.crop: .*\(42\), found 392/],
+    [
+      'crop',
+      { ...small, image: { resize: 64, crop: 60 } },
+      'ERR_INVALID_ARGUMENT',
+      /image.crop: .*patch \(14\), found 60/,
+    ],
+    [
+      'crop above resize',
+      { ...small, image: { resize: 42 } },
+      'ERR_INVALID_ARGUMENT',
+      /image.crop: .*\(42\), found 392/,
+    ],
     ['seed', { ...small, seed: -1 }, 'ERR_INVALID_ARGUMENT', /create.seed: .*found -1/],
     ['threads', { ...small, threads: 0 }, 'ERR_INVALID_ARGUMENT', /create.threads: .*found 0/],
     ['hub of a shape', { ...small, weights: 'hub' }, 'ERR_INVALID_ARGUMENT', /create.weights: .*'random'.*found 'hub'/],

@@ -47,7 +47,7 @@ RankingMetrics rankingMetrics(const uint8_t* labels, const float* scores, int64_
     (labels[i] != 0 ? positives : negatives).push_back(descendingKey(scores[i]));
   }
   constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-  if (positives.empty()) return {kUndefined, kUndefined, kUndefined};
+  if (positives.empty() || negatives.empty()) return {kUndefined, kUndefined, kUndefined};
   sortKeys(positives);
   sortKeys(negatives);
 

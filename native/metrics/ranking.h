@@ -5,7 +5,7 @@
 
 namespace dinomaly {
 
-/// NaN where undefined: AUROC with one class of label only, average precision and F1-max without positives.
+/// All NaN with one class of label only: AUROC is undefined then, and the others are 1 whatever the scores.
 struct RankingMetrics {
   double auroc;             ///< area under the ROC curve, equal scores counted half
   double averagePrecision;  ///< sum of (R_n - R_(n-1)) P_n, as sklearn's average_precision_score

@@ -1,6 +1,6 @@
 #include "model/parameters.h"
 
-#include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -10,14 +10,29 @@
 namespace dinomaly {
 namespace {
 
-/// A standard normal value for one element (Box and Muller), cut to +-limit by drawing again.
-float normalAt(uint64_t seed, uint32_t parameter, uint32_t element, float limit) {
+/// Standard normal values (Box and Muller), those beyond +-limit drawn again; each depends on its place alone.
+void fillNormal(std::vector<float>& values, uint64_t seed, uint32_t parameter, float scale, float limit) {
   constexpr float kTwoPi = 6.283185307f;
-  for (uint32_t attempt = 0;; ++attempt) {
+  const auto fourAt = [&](uint32_t block, uint32_t attempt) {
     const Philox4 w =
-        philox({element, parameter, attempt, 0}, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-    const float z = std::sqrt(-2.0f * std::log(1.0f - uniform(w[0]))) * std::cos(kTwoPi * uniform(w[1]));
-    if (std::abs(z) <= limit) return z;
+        philox({block, parameter, attempt, 0}, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+    std::array<float, 4> z;
+    for (size_t pair = 0; pair < 4; pair += 2) {
+      const float radius = std::sqrt(-2.0f * std::log(1.0f - uniform(w[pair]))), angle = kTwoPi * uniform(w[pair + 1]);
+      z[pair] = radius * std::cos(angle);
+      z[pair + 1] = radius * std::sin(angle);
+    }
+    return z;
+  };
+  for (size_t i = 0; i < values.size(); i += 4) {
+    const std::array<float, 4> z = fourAt(static_cast<uint32_t>(i / 4), 0);
+    for (size_t lane = 0; lane < 4 && i + lane < values.size(); ++lane) {
+      float value = z[lane];
+      for (uint32_t attempt = 1; std::abs(value) > limit; ++attempt) {
+        value = fourAt(static_cast<uint32_t>(i / 4), attempt)[lane];
+      }
+      values[i + lane] = scale * value;
+    }
   }
 }
 
@@ -89,9 +104,7 @@ void Parameters::initialise(bool encoderToo, uint64_t seed) {
     std::vector<float> values(static_cast<size_t>(p.info.size()), starts_[i] == Start::ones ? 1.0f : 0.0f);
     if (starts_[i] == Start::linear || starts_[i] == Start::tokens) {
       const float std = starts_[i] == Start::linear ? 0.01f : 0.02f;
-      for (size_t j = 0; j < values.size(); ++j) {
-        values[j] = std * normalAt(seed, static_cast<uint32_t>(i), static_cast<uint32_t>(j), 3.0f);
-      }
+      fillNormal(values, seed, static_cast<uint32_t>(i), std, 3.0f);
     }
     backend_.upload(p.value.get(), values.data(), p.info.size());
   }

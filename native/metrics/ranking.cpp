@@ -69,7 +69,7 @@ RankingMetrics rankingMetrics(const uint8_t* labels, const float* scores, int64_
     f1Max = std::max(f1Max, 2 * precision * recall / (precision + recall + 1e-7));
   }
 
-  return {negatives.empty() ? kUndefined : area / (p * n), precisions / p, f1Max};
+  return {area / (p * n), precisions / p, f1Max};
 }
 
 }  // namespace dinomaly

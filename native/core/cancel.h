@@ -18,7 +18,11 @@ class CancelToken {
  public:
   CancelToken() : state_(std::make_shared<State>()) {}
   /// A token that is cancelled by itself, or once all of `others` are: for work that several wait for.
-  explicit CancelToken(std::vector<CancelToken> others) : CancelToken() { state_->others = std::move(others); }
+  static CancelToken following(std::vector<CancelToken> others) {
+    CancelToken token;
+    token.state_->others = std::move(others);
+    return token;
+  }
 
   void cancel() const noexcept { state_->flag.store(true, std::memory_order_relaxed); }
   bool cancelled() const noexcept {

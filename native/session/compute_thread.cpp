@@ -57,7 +57,7 @@ std::unique_ptr<Job> ComputeThread::next() {
 }
 
 CancelToken ComputeThread::follow(const CancelToken& token) {
-  const CancelToken running({token});
+  const CancelToken running = CancelToken::following({token});
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopped_) running.cancel();
   return running_ = running;

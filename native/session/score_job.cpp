@@ -13,7 +13,7 @@ ScoreJob::ScoreJob(std::function<Dinomaly&()> network, ScoreRequest request) : n
 CancelToken ScoreJob::token() const {
   std::vector<CancelToken> tokens;
   for (const ScoreRequest& request : requests_) tokens.push_back(request.cancel);
-  return CancelToken(std::move(tokens));
+  return CancelToken::following(std::move(tokens));
 }
 
 bool ScoreJob::absorb(Job& next) {

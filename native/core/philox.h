@@ -21,6 +21,8 @@ inline Philox4 philox(Philox4 counter, uint32_t key0, uint32_t key1) {
 }
 
 /// A word as a float in [0, 1), from its upper 24 bits.
-inline float uniform(uint32_t word) { return static_cast<float>(word >> 8) * (1.0f / 16777216.0f); }
+inline float uniform(uint32_t word) {
+  return static_cast<float>(word >> 8) * (1.0f / 16777216.0f);
+}
 
 }  // namespace dinomaly

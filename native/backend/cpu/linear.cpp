@@ -19,18 +19,23 @@ void forTiles(int64_t m, int64_t n, const Body& body) {
   });
 }
 
-/// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias).
-template <bool kGelu>
-void finishRow(float* y, const float* product, int64_t n, const float* bias, const float* scale,
-               const float* residual) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) {
-    float v = product[j] + (bias ? bias[j] : 0.0f);
-    if (kGelu) v = geluOf(v);
-    if (scale) v *= scale[j];
-    if (residual) v += residual[j];
-    y[j] = v;
+/// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias). `e` begins at the
+/// tile's first column. A pass for each part: each is a plain vector loop.
+void finishRow(float* y, float* product, int64_t n, const Epilogue& e) {
+  if (e.bias) {
+    for (int64_t j = 0; j < n; ++j) product[j] += e.bias[j];
   }
+  if (e.activation == Activation::gelu) {
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) product[j] = geluOf(product[j]);
+  }
+  if (e.scale) {
+    for (int64_t j = 0; j < n; ++j) product[j] *= e.scale[j];
+  }
+  if (e.residual) {
+    for (int64_t j = 0; j < n; ++j) product[j] += e.residual[j];
+  }
+  std::copy(product, product + n, y);
 }
 
 }  // namespace
@@ -40,12 +45,11 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
   forTiles(rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];
     multiply(product, kTileCols, {x + row * in, in}, {w + column * in, in, true}, m, n, in);
-    const auto from = [&](const float* p) { return p ? p + column : nullptr; };
+    const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
     for (int64_t i = 0; i < m; ++i) {
       const int64_t at = (row + i) * out + column;
-      const float* residual = e.residual ? e.residual + at : nullptr;
-      const auto finish = e.activation == Activation::gelu ? finishRow<true> : finishRow<false>;
-      finish(y + at, product + i * kTileCols, n, from(e.bias), from(e.scale), residual);
+      finishRow(y + at, product + i * kTileCols, n,
+                {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
     }
   });
 }

@@ -23,7 +23,7 @@ export async function evaluate(network: Network, data: TestSet, options: Checked
   const scoreClass = async (items: TestItem[], results: ClassResults, token: CancelToken): Promise<void> => {
     const score = async (item: TestItem, index: number): Promise<void> => {
       controller.signal.throwIfAborted();
-      await unreadable.orSkip(() => results.add(network, item, index, token));
+      await unreadable.orSkip(item.image, () => results.add(network, item, index, token));
       options.onProgress?.({ done: ++done, total });
     };
     await Promise.all(items.map((item, index) => network.pictures.run(() => score(item, index))));

@@ -59,10 +59,15 @@ async function decode(image: ImageInput, convert: (pipeline: sharp.Sharp) => sha
     throw new DinomalyError(
       'ERR_IMAGE_UNREADABLE',
       `${nameOf(image)}: expected a picture that can be decoded (JPEG, PNG, WebP, TIFF, GIF, AVIF), ` +
-        `found: ${(cause as Error).message.trim()}.`,
+        `found: ${firstLine((cause as Error).message)}.`,
       { cause },
     );
   }
+}
+
+/** libvips appends what other pictures had wrong at the same time. */
+function firstLine(message: string): string {
+  return message.trim().split('\n', 1)[0]!;
 }
 
 function open(image: ImageInput): sharp.Sharp {

@@ -66,7 +66,9 @@ export class DatasetSource implements BatchSource {
   }
 
   async #readable(ids: number[]): Promise<TrainingPicture[]> {
-    const pictures = await Promise.all(ids.map((id) => this.#unreadable.orSkip(() => this.#picture(id))));
+    const pictures = await Promise.all(
+      ids.map((id) => this.#unreadable.orSkip(this.#items[id]!.image, () => this.#picture(id))),
+    );
     return pictures.filter((picture) => picture !== undefined);
   }
 

@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { onAbort } from '../abort';
 import { addon } from '../addon';
 import { defaultHeatmapMax } from '../config';
 import { DinomalyError } from '../errors';
@@ -24,6 +25,7 @@ export async function train(
   options: CheckedTrainOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   const source = isBatches(data)
     ? new IterableSource(network, data, signal)
     : new DatasetSource(network, data, options);
@@ -57,9 +59,7 @@ class TrainingRun {
 
   async go(): Promise<void> {
     const { native, config } = this.network;
-    const cancel = (): void => this.#cancel.cancel();
-    this.signal.throwIfAborted();
-    this.signal.addEventListener('abort', cancel, { once: true });
+    const unlink = onAbort(this.signal, () => this.#cancel.cancel());
     const cacheBytes = Math.floor(os.totalmem() * featureMemoryShare);
     await native.beginTraining({ side: config.image.crop, cacheBytes });
     try {
@@ -69,10 +69,10 @@ class TrainingRun {
       await this.#measureMaps();
       await this.#checkpoint?.save(done);
     } catch (error) {
-      cancel();
+      this.#cancel.cancel();
       throw this.signal.aborted ? this.signal.reason : error;
     } finally {
-      this.signal.removeEventListener('abort', cancel);
+      unlink();
       await Promise.allSettled(this.#jobs);
       await native.endTraining();
     }

@@ -16,10 +16,14 @@ TrainingRun::TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side)
 
 StepResult TrainingRun::step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
                              const CancelToken& cancel) {
+  if (failed_) throw Error("ERR_INTERNAL", "trainStep: expected a run without a failed step, found one that failed.");
+  failed_ = true;
   const std::vector<std::shared_ptr<const Features>> features = encode(batch, cancel);
   std::vector<const Features*> parts;
   for (const auto& part : features) parts.push_back(part.get());
-  return network_.trainStep(network_.batch(parts), iteration, options, cancel);
+  const StepResult result = network_.trainStep(network_.batch(parts), iteration, options, cancel);
+  failed_ = false;
+  return result;
 }
 
 void TrainingRun::observe(const TrainingBatch& batch, const CancelToken& cancel) {

@@ -29,7 +29,8 @@ class TrainingRun {
   /// side: of the pictures. The cache belongs to the caller, who may ask it from other threads.
   TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side);
 
-  /// One iteration, as Dinomaly::trainStep.
+  /// One iteration, as Dinomaly::trainStep. The first failure ends the run, also for steps that already waited behind
+  /// it and would go on without the one that is missing: they throw ERR_INTERNAL.
   StepResult step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
                   const CancelToken& cancel);
   /// Adds the maps of the batch, under the present weights, to the quantile.
@@ -45,6 +46,7 @@ class TrainingRun {
   Dinomaly& network_;
   FeatureCache& cache_;
   int64_t side_;
+  bool failed_ = false;
   TopQuantile quantile_;
 };
 

@@ -413,3 +413,15 @@ TEST_CASE("a cancelled step changes nothing") {
   CHECK_THROWS_AS(cancelled(), Cancelled);
   CHECK(sameState(a, b));
 }
+
+TEST_CASE("a step that waited behind a failed one changes nothing") {
+  Session a(smallConfig(), cpu), b(smallConfig(), cpu);
+  for (Session* session : {&a, &b}) {
+    initialise(*session);
+    begin(*session);
+    step(*session, pictures({1, 2}, true), 1);
+  }
+  CHECK(errorCode([&] { step(a, pictures({3}, false), 2); }) == "ERR_INVALID_ARGUMENT");
+  CHECK(errorCode([&] { step(a, pictures({1, 2}, true), 3); }) == "ERR_INTERNAL");
+  CHECK(sameState(a, b));
+}

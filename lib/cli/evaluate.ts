@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { Dinomaly } from '../index';
+import { addDataOptions, type DataFlags, readDataset } from './data';
+import { evaluateWithProgress } from './evaluation';
+import { metricsTable } from './metricsTable';
+import { addLoadOptions, addRuntimeOptions, loadOptions, type NetworkFlags, type RuntimeFlags } from './options';
+import { addJsonOption, printResult } from './output';
+
+interface EvaluateFlags extends DataFlags, NetworkFlags, RuntimeFlags {
+  json: boolean;
+}
+
+const example = `
+Example:
+  $ dinomaly evaluate parts.safetensors parts --class screw --class nut`;
+
+export function addEvaluate(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('evaluate')
+    .description('Scores the test pictures of a data set and prints seven metrics per class and their mean.')
+    .argument('<model>', 'a file that train wrote, or a released model.pth')
+    .argument('<data>', 'folder of the data set, one folder per class in it');
+  addJsonOption(command);
+  addDataOptions(command);
+  addLoadOptions(command);
+  addRuntimeOptions(command);
+  command
+    .addHelpText('after', example)
+    .action((file: string, data: string, flags: EvaluateFlags) => evaluate(file, data, flags, signal));
+}
+
+async function evaluate(file: string, data: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> {
+  const dataset = await readDataset(data, flags);
+  await using model = await Dinomaly.load(file, loadOptions(flags));
+  const evaluation = await evaluateWithProgress(model, dataset, { signal, unreadable: flags.unreadable });
+  printResult(flags.json, evaluation, () => metricsTable(evaluation));
+}

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { CreateOptions, EncoderName, EncoderShape, LoadOptions, RuntimeOptions } from '../index';
+import { toEncoder, toGroups, toNumber } from './parsers';
+
+export interface RuntimeFlags {
+  device: NonNullable<RuntimeOptions['device']>;
+  precision: NonNullable<RuntimeOptions['precision']>;
+  threads?: number;
+}
+
+export interface NetworkFlags {
+  encoder?: EncoderName | EncoderShape;
+  resize?: number;
+  crop?: number;
+  dropout?: number;
+  groups?: number[][];
+}
+
+export function addRuntimeOptions(command: Command): Command {
+  return command
+    .optionsGroup('Where it runs:')
+    .option('--device <name>', 'auto, cpu, cuda or cuda:<number>; this build has a CPU backend only', 'auto')
+    .option('--precision <name>', 'f32; this build has no other', 'f32')
+    .option('--threads <count>', 'threads to compute with (default: as many as the machine has cores)', toNumber);
+}
+
+/** Options of a new network. */
+export function addCreateOptions(command: Command): Command {
+  return command
+    .optionsGroup('Network:')
+    .option(
+      '--encoder <name or JSON>',
+      'dinov2reg_vit_{small,base,large}_14 or dinov2_vit_{small,base,large}_14, or a shape such as ' +
+        `'{"dim":384,"heads":6,"depth":12}'`,
+      toEncoder,
+      'dinov2_vit_small_14',
+    )
+    .option(
+      '--weights <source>',
+      "the encoder's: a safetensors or .pth file, hub or random (default: the file in this package for " +
+        'dinov2_vit_small_14, hub for other names, random for a shape)',
+    )
+    .option('--resize <pixels>', 'pictures are resized to this side', toNumber, 448)
+    .option('--crop <pixels>', "and this side is cut out; a multiple of the encoder's patch", toNumber, 392)
+    .option('--dropout <rate>', 'of the noisy bottleneck', toNumber, 0.2)
+    .option(
+      '--groups <JSON>',
+      'targets that are averaged, such as [[0,1,2,3],[4,5,6,7]] (default: two halves)',
+      toGroups,
+    );
+}
+
+/** What a released model.pth cannot tell. */
+export function addLoadOptions(command: Command): Command {
+  return command
+    .optionsGroup("What a released model.pth does not tell (default: the release's; a file of train tells it):")
+    .option('--encoder <name or JSON>', 'a name, or part of a shape such as \'{"heads":6,"targets":[2,3]}\'', toEncoder)
+    .option('--resize <pixels>', 'pictures are resized to this side (default: 448)', toNumber)
+    .option('--crop <pixels>', 'and this side is cut out (default: 392)', toNumber)
+    .option('--groups <JSON>', 'targets that are averaged (default: two halves)', toGroups);
+}
+
+export function createOptions(flags: NetworkFlags & RuntimeFlags & { weights?: string; seed: number }): CreateOptions {
+  const { weights, seed } = flags;
+  return { ...loadOptions(flags), ...given({ weights, seed }) } as CreateOptions;
+}
+
+export function loadOptions(flags: NetworkFlags & RuntimeFlags): LoadOptions {
+  const { encoder, resize, crop, dropout, groups, device, precision, threads } = flags;
+  const image = given({ resize, crop });
+  return { ...given({ encoder, dropout, groups, threads }), image, device, precision };
+}
+
+/** Without the fields whose option was not given. */
+export function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}

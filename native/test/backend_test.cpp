@@ -3,7 +3,6 @@
 #include "backend/backend.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -94,7 +93,6 @@ void agree(const std::string& what, const Values& tensors, double tolerance, con
       CHECK(std::memcmp(found[t].data(), again[t].data(), found[t].size() * sizeof(float)) == 0);
     }
   }
-  omp_set_num_threads(2);
 }
 
 struct TokenShape {

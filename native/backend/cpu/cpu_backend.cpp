@@ -1,9 +1,8 @@
 // Compiled without AVX2, so that an older processor gets an error instead of an illegal instruction.
 #include "backend/cpu/cpu_backend.h"
 
-#include <omp.h>
-
 #include <algorithm>
+#include <thread>
 
 #include "core/error.h"
 
@@ -16,8 +15,8 @@ std::unique_ptr<Backend> makeCpuBackend(int threads) {
                 "expected a processor with AVX2, FMA and F16C (x86-64-v3, from 2013 on), found an older one");
   }
 #endif
-  omp_set_num_threads(threads > 0 ? threads : std::max(1, omp_get_num_procs()));  // of the calling thread's regions
-  return std::make_unique<CpuBackend>();
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::make_unique<CpuBackend>(threads > 0 ? threads : std::max(1, cores));
 }
 
 }  // namespace dinomaly

@@ -1,14 +1,15 @@
-// The CPU's implementation of every operation in backend.h; one source file per family. Threads are OpenMP's.
+// The CPU's implementation of every operation in backend.h; one source file per family.
 #pragma once
 
 #include "backend/backend.h"
 #include "backend/cpu/buffer_pool.h"
+#include "core/thread_pool.h"
 
 namespace dinomaly {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend() : pool_(std::make_shared<BufferPool>()) {}
+  explicit CpuBackend(int threads) : threads_(threads), pool_(std::make_shared<BufferPool>()) {}
   std::string name() const override { return "cpu"; }
   int64_t imagesAtOnce() const override { return 1; }  // one picture fills all cores, and its activations stay in cache
 
@@ -72,6 +73,7 @@ class CpuBackend : public Backend {
                    const OptimizerStep& step) override;
 
  private:
+  ThreadPool threads_;
   std::shared_ptr<BufferPool> pool_;
 };
 

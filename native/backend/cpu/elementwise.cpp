@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 #include "backend/cpu/vector_math.h"
 #include "core/philox.h"
 
@@ -43,14 +42,14 @@ void philoxLanes(uint32_t* words, uint32_t first, uint32_t row, const Dropout& d
 }  // namespace
 
 void CpuBackend::gelu(float* y, const float* x, int64_t size) {
-  parallelBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) y[i] = geluOf(x[i]);
   });
 }
 
 void CpuBackend::geluGradient(float* dx, const float* dy, const float* x, int64_t size) {
-  parallelBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) dx[i] = dy[i] * geluSlope(x[i]);
   });
@@ -58,7 +57,7 @@ void CpuBackend::geluGradient(float* dx, const float* dy, const float* x, int64_
 
 void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, const Dropout& d) {
   const float keep = 1.0f / (1.0f - d.rate);
-  parallelBlocks(rows, 8, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(rows, 8, [&](int64_t begin, int64_t end) {
     uint32_t words[4 * kLanes];
     for (int64_t r = begin; r < end; ++r) {
       for (int64_t c = 0; c < dim; c += 4 * kLanes) {
@@ -74,7 +73,7 @@ void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, co
 }
 
 void CpuBackend::addScaled(float* y, const float* x, float a, int64_t size) {
-  parallelBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) y[i] += a * x[i];
   });
 }

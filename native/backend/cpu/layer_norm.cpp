@@ -1,13 +1,12 @@
 #include <cmath>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 
 namespace dinomaly {
 
 void CpuBackend::layerNorm(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
                            int64_t rows, int64_t dim, float eps) {
-  parallelBlocks(rows, 32, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(rows, 32, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* in = x + r * dim;
       float* out = y + r * dim;
@@ -32,7 +31,7 @@ void CpuBackend::layerNormGradient(float* dx, float* dweight, float* dbias, cons
                                    const float* mean, const float* rstd, const float* weight, int64_t rows,
                                    int64_t dim) {
   // With n = (x - mean) * rstd and g = dy * weight: dx = rstd * (g - mean(g) - n * mean(g * n)).
-  parallelBlocks(rows, 32, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(rows, 32, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float *in = x + r * dim, *up = dy + r * dim;
       float* out = dx + r * dim;
@@ -52,7 +51,7 @@ void CpuBackend::layerNormGradient(float* dx, float* dweight, float* dbias, cons
       }
     }
   });
-  parallelBlocks(dim, 64, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(dim, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) dweight[i] = dbias[i] = 0;
     for (int64_t r = 0; r < rows; ++r) {
       const float *in = x + r * dim, *up = dy + r * dim;

@@ -3,7 +3,6 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/matmul.h"
-#include "backend/cpu/parallel.h"
 #include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
@@ -11,9 +10,9 @@ namespace {
 
 /// body(row, rows, column, columns) for each tile of an (m,n) result.
 template <typename Body>
-void forTiles(int64_t m, int64_t n, const Body& body) {
+void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
   const int64_t down = (m + kTileRows - 1) / kTileRows, across = (n + kTileCols - 1) / kTileCols;
-  parallelFor(down * across, [&](int64_t t) {
+  threads.run(down * across, [&](int64_t t) {
     const int64_t row = t % down * kTileRows, column = t / down * kTileCols;
     body(row, std::min(kTileRows, m - row), column, std::min(kTileCols, n - column));
   });
@@ -42,7 +41,7 @@ void finishRow(float* y, float* product, int64_t n, const Epilogue& e) {
 
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                         const Epilogue& e) {
-  forTiles(rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+  forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];
     multiply(product, kTileCols, {x + row * in, in}, {w + column * in, in, true}, m, n, in);
     const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
@@ -56,17 +55,17 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
 
 void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in,
                                      int64_t out) {
-  forTiles(rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+  forTiles(threads_, rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     multiply(dx + row * in + column, in, {dy + row * out, out}, {w + column, in}, m, n, out);
   });
 }
 
 void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                                       int64_t out) {
-  forTiles(out, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+  forTiles(threads_, out, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     multiply(dw + row * in + column, in, {dy + row, out, true}, {x + column, in}, m, n, rows);
   });
-  parallelBlocks(out, 64, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(out, 64, [&](int64_t begin, int64_t end) {
     std::fill(db + begin, db + end, 0.0f);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t j = begin; j < end; ++j) db[j] += dy[r * out + j];

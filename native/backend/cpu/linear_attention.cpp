@@ -2,7 +2,6 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/matmul.h"
-#include "backend/cpu/parallel.h"
 #include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
@@ -50,7 +49,7 @@ struct Head {
 void CpuBackend::linearAttention(float* y, const float* qkv, int64_t images, int64_t tokens, int64_t heads,
                                  int64_t headDim) {
   const int64_t dim = heads * headDim, d = headDim;
-  parallelFor(images * heads, [&](int64_t task) {
+  threads_.run(images * heads, [&](int64_t task) {
     const int64_t first = task / heads * tokens, head = task % heads;
     thread_local Head h;
     h.compute(qkv + first * 3 * dim + head * d, tokens, dim, d);
@@ -67,7 +66,7 @@ void CpuBackend::linearAttentionGradient(float* dqkv, const float* dy, const flo
   // With z = q . sum(k) and u = q (k^T v): y = u / z, du = dy / z, dz = -(dy . u) / z^2, then
   // dq = du (k^T v)^T + dz sum(k), d(k^T v) = q^T du, dk = v d(k^T v)^T + sum(dz q), dv = k d(k^T v).
   const int64_t dim = heads * headDim, d = headDim;
-  parallelFor(images * heads, [&](int64_t task) {
+  threads_.run(images * heads, [&](int64_t task) {
     const int64_t first = task / heads * tokens, head = task % heads;
     const float* in = qkv + first * 3 * dim + head * d;
     const float* up = dy + first * dim + head * d;

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 
 namespace dinomaly {
 namespace {
@@ -32,7 +31,7 @@ Products products(const float* e, const float* d, int64_t dim) {
 }  // namespace
 
 void CpuBackend::cosineDistance(float* distance, const float* e, const float* d, int64_t rows, int64_t dim) {
-  parallelBlocks(rows, 64, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       distance[r] = static_cast<float>(1.0 - products(e + r * dim, d + r * dim, dim).cosine());
     }
@@ -43,7 +42,7 @@ double CpuBackend::looseLoss(float* dd, const float* e, const float* d, int64_t 
                              int64_t k, float weight) {
   std::vector<Products> wholes(static_cast<size_t>(images));
   std::vector<float> distance(static_cast<size_t>(images * patches));
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     Products& whole = wholes[static_cast<size_t>(b)];
     for (int64_t r = b * patches; r < (b + 1) * patches; ++r) {
       const Products patch = products(e + r * dim, d + r * dim, dim);
@@ -61,7 +60,7 @@ double CpuBackend::looseLoss(float* dd, const float* e, const float* d, int64_t 
   std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(), std::greater<float>());
   const float threshold = sorted[static_cast<size_t>(k - 1)];
 
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     // d(1 - cos)/dd = -(e / (|e| |d|) - cos * d / |d|^2)
     const Products& whole = wholes[static_cast<size_t>(b)];
     const double share = weight / static_cast<double>(images);

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 
 namespace dinomaly {
 namespace {
@@ -58,7 +57,7 @@ std::vector<double> axis(int64_t patches, int64_t size) {
 void CpuBackend::anomalyMaps(float* maps, const std::vector<const float*>& distances, int64_t images, int64_t rows,
                              int64_t cols, int64_t h, int64_t w) {
   const std::vector<double> down = axis(rows, h), across = axis(cols, w);
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     std::vector<double> patches(static_cast<size_t>(rows * cols)), half(static_cast<size_t>(rows * kSide));
     for (const float* group : distances) {
       for (int64_t i = 0; i < rows * cols; ++i) {
@@ -88,7 +87,7 @@ void CpuBackend::anomalyMaps(float* maps, const std::vector<const float*>& dista
 }
 
 void CpuBackend::imageScores(float* scores, const float* maps, int64_t images) {
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     const float* map = maps + b * kSide * kSide;
     std::vector<float> pixels(map, map + kSide * kSide);
     if (std::any_of(pixels.begin(), pixels.end(), [](float v) { return std::isnan(v); })) {  // NaN has no order

@@ -1,5 +1,6 @@
 #include "backend/cpu/matmul.h"
 
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
 #include <string>
@@ -10,6 +11,9 @@
 namespace dinomaly {
 
 void multiply(float* c, int64_t stride, const MatrixView& a, const MatrixView& b, int64_t m, int64_t n, int64_t k) {
+  // The library has OpenMP threads of its own; each of ours asks once that it use none of them.
+  thread_local const bool alone = (omp_set_num_threads(1), true);
+  static_cast<void>(alone);
   const dnnl_status_t status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1.0f, a.data,
                                           a.stride, b.data, b.stride, 0.0f, c, stride);
   if (status == dnnl_out_of_memory) {

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 
 namespace dinomaly {
 namespace {
@@ -12,10 +11,10 @@ constexpr int64_t kBlock = 16384;
 
 /// Sums body(begin, end) over fixed blocks, in their order.
 template <typename Body>
-double sumOfBlocks(int64_t size, const Body& body) {
+double sumOfBlocks(ThreadPool& threads, int64_t size, const Body& body) {
   std::vector<double> parts(static_cast<size_t>((size + kBlock - 1) / kBlock));
-  parallelBlocks(size, kBlock,
-                 [&](int64_t begin, int64_t end) { parts[static_cast<size_t>(begin / kBlock)] = body(begin, end); });
+  threads.runBlocks(size, kBlock,
+                    [&](int64_t begin, int64_t end) { parts[static_cast<size_t>(begin / kBlock)] = body(begin, end); });
   double sum = 0;
   for (double part : parts) sum += part;
   return sum;
@@ -24,7 +23,7 @@ double sumOfBlocks(int64_t size, const Body& body) {
 }  // namespace
 
 double CpuBackend::squaredNorm(const float* x, int64_t size) {
-  return sumOfBlocks(size, [&](int64_t begin, int64_t end) {
+  return sumOfBlocks(threads_, size, [&](int64_t begin, int64_t end) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = begin; i < end; ++i) sum += static_cast<double>(x[i]) * x[i];
@@ -39,7 +38,7 @@ void CpuBackend::stableAdamW(float* p, float* m, float* v, float* vmax, const fl
   const auto rest1 = static_cast<float>(1 - s.beta1), rest2 = static_cast<float>(1 - s.beta2);
   const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, t)));
   const auto eps = static_cast<float>(s.eps), clip = static_cast<float>(s.gradientScale);
-  const double squares = sumOfBlocks(size, [&](int64_t begin, int64_t end) {
+  const double squares = sumOfBlocks(threads_, size, [&](int64_t begin, int64_t end) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = begin; i < end; ++i) {
@@ -55,7 +54,7 @@ void CpuBackend::stableAdamW(float* p, float* m, float* v, float* vmax, const fl
   const double rms = std::sqrt(squares / static_cast<double>(size));
   const auto rate = static_cast<float>(s.learningRate / (1 - std::pow(s.beta1, t)) / std::max(1.0, rms));
   const auto decay = static_cast<float>(1 - s.learningRate * s.weightDecay);
-  parallelBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
       p[i] = p[i] * decay - rate * m[i] / (std::sqrt(vmax[i]) * correction + eps);

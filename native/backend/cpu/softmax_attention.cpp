@@ -4,7 +4,6 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/matmul.h"
-#include "backend/cpu/parallel.h"
 #include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
@@ -32,7 +31,7 @@ void CpuBackend::softmaxAttention(float* y, const float* qkv, int64_t images, in
   // A task is a tile of queries of one head: its scores against all keys fit in the second-level cache.
   const int64_t dim = heads * headDim, blocks = (tokens + kTileRows - 1) / kTileRows;
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
-  parallelFor(images * heads * blocks, [&](int64_t task) {
+  threads_.run(images * heads * blocks, [&](int64_t task) {
     const int64_t image = task / (heads * blocks), head = task / blocks % heads, first = task % blocks * kTileRows;
     const int64_t count = std::min(kTileRows, tokens - first);
     const float* q = qkv + image * tokens * 3 * dim + head * headDim;

@@ -1,7 +1,6 @@
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/parallel.h"
 
 namespace dinomaly {
 namespace {
@@ -10,9 +9,9 @@ constexpr float kMean[3] = {0.485f, 0.456f, 0.406f}, kStd[3] = {0.229f, 0.224f, 
 
 /// y (B*P, 3*p*p) from read(image, channel, row, column).
 template <typename Read>
-void patches(float* y, int64_t images, int64_t h, int64_t w, int64_t p, const Read& read) {
+void patches(ThreadPool& threads, float* y, int64_t images, int64_t h, int64_t w, int64_t p, const Read& read) {
   const int64_t rows = h / p, cols = w / p;
-  parallelFor(images * rows, [&](int64_t i) {
+  threads.run(images * rows, [&](int64_t i) {
     const int64_t image = i / rows, row = i % rows;
     for (int64_t col = 0; col < cols; ++col) {
       float* out = y + ((image * rows + row) * cols + col) * 3 * p * p;
@@ -32,20 +31,20 @@ void CpuBackend::patchesFromPixels(float* y, const uint8_t* pixels, int64_t imag
   for (int c = 0; c < 3; ++c) {
     for (int v = 0; v < 256; ++v) table[c][v] = (static_cast<float>(v) / 255.0f - kMean[c]) / kStd[c];
   }
-  patches(y, images, h, w, p, [&](int64_t image, int64_t c, int64_t row, int64_t col) {
+  patches(threads_, y, images, h, w, p, [&](int64_t image, int64_t c, int64_t row, int64_t col) {
     return table[c][pixels[((image * h + row) * w + col) * 3 + c]];
   });
 }
 
 void CpuBackend::patchesFromTensor(float* y, const float* x, int64_t images, int64_t h, int64_t w, int64_t p) {
-  patches(y, images, h, w, p,
+  patches(threads_, y, images, h, w, p,
           [&](int64_t image, int64_t c, int64_t row, int64_t col) { return x[((image * 3 + c) * h + row) * w + col]; });
 }
 
 void CpuBackend::embed(float* y, const float* patches, const float* cls, const float* registers, const float* positions,
                        int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) {
   const int64_t tokens = 1 + registerCount + patchCount;
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     float* out = y + b * tokens * dim;
     for (int64_t c = 0; c < dim; ++c) out[c] = cls[c] + positions[c];
     if (registerCount) std::memcpy(out + dim, registers, static_cast<size_t>(registerCount * dim) * sizeof(float));
@@ -57,7 +56,7 @@ void CpuBackend::embed(float* y, const float* patches, const float* cls, const f
 
 void CpuBackend::takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
                              int64_t patchCount, int64_t dim) {
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     const float* in = tokens + (b * tokenCount + tokenCount - patchCount) * dim;
     float* out = y + b * patchCount * dim;
     if (add) {
@@ -70,7 +69,7 @@ void CpuBackend::takePatches(float* y, const float* tokens, float a, bool add, i
 
 void CpuBackend::putPatches(float* dtokens, const float* dpatches, float a, int64_t images, int64_t tokenCount,
                             int64_t patchCount, int64_t dim) {
-  parallelFor(images, [&](int64_t b) {
+  threads_.run(images, [&](int64_t b) {
     const float* in = dpatches + b * patchCount * dim;
     float* out = dtokens + (b * tokenCount + tokenCount - patchCount) * dim;
     for (int64_t i = 0; i < patchCount * dim; ++i) out[i] += a * in[i];

@@ -1,0 +1,98 @@
+#include "core/thread_pool.h"
+
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace dinomaly {
+namespace {
+
+constexpr int kSpins = 2000;  // some 20 microseconds, longer than the serial parts between most loops
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& e) {
+    end();
+    throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(threads) + " threads, found that the system starts " +
+                                         "no more (" + e.what() + "): ask for fewer");
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  end();
+}
+
+void ThreadPool::end() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ended_ = true;
+    loops_.fetch_add(1, std::memory_order_release);
+  }
+  begun_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& body) {
+  if (count <= 1 || workers_.empty()) {
+    for (int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    body_ = &body;
+    count_ = count;
+    next_.store(0, std::memory_order_relaxed);
+    loops_.fetch_add(1, std::memory_order_release);
+  }
+  begun_.notify_all();
+  takePart(body);
+  // Whoever has not woken by now finds no loop to take part in: only those inside are waited for.
+  std::unique_lock<std::mutex> lock(mutex_);
+  body_ = nullptr;
+  left_.wait(lock, [this] { return inside_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::takePart(const std::function<void(int64_t)>& body) {
+  for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
+    try {
+      body(i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+}
+
+void ThreadPool::work() {
+  uint64_t seen = 0;
+  for (;;) {
+    for (int spin = 0; spin < kSpins && loops_.load(std::memory_order_acquire) == seen; ++spin) pause();
+    const std::function<void(int64_t)>* body;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      begun_.wait(lock, [&] { return loops_.load(std::memory_order_relaxed) != seen; });
+      if (ended_) return;
+      seen = loops_.load(std::memory_order_relaxed);
+      if (!body_) continue;
+      body = body_;
+      ++inside_;
+    }
+    takePart(*body);
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--inside_ == 0) left_.notify_one();
+  }
+}
+
+}  // namespace dinomaly

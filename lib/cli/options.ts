@@ -53,8 +53,12 @@ export function addCreateOptions(command: Command): Command {
 /** What a released model.pth cannot tell. */
 export function addLoadOptions(command: Command): Command {
   return command
-    .optionsGroup("What a released model.pth does not tell (default: the release's; a file of train tells it):")
-    .option('--encoder <name or JSON>', 'a name, or part of a shape such as \'{"heads":6,"targets":[2,3]}\'', toEncoder)
+    .optionsGroup('What a released model.pth cannot tell (a file of train tells it all):')
+    .option(
+      '--encoder <name or JSON>',
+      `a name, or part of a shape such as '{"heads":6,"targets":[2,3]}' (default: what the tensors tell)`,
+      toEncoder,
+    )
     .option('--resize <pixels>', 'pictures are resized to this side (default: 448)', toNumber)
     .option('--crop <pixels>', 'and this side is cut out (default: 392)', toNumber)
     .option('--groups <JSON>', 'targets that are averaged (default: two halves)', toGroups);

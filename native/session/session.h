@@ -36,8 +36,8 @@ class Session {
  public:
   using MakeBackend = std::function<std::unique_ptr<Backend>()>;
 
-  /// The backend is made, and the network built and destroyed, on the session's thread: OpenMP counts threads per
-  /// thread. An error while building is the outcome of every job.
+  /// The backend is made, and the network built and freed, on the session's thread: they are large. An error while
+  /// building is the outcome of every job.
   Session(ModelConfig config, MakeBackend makeBackend);
   /// Disposes and waits.
   ~Session();

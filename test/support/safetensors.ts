@@ -42,15 +42,10 @@ export function readSafetensors(path: string): Map<string, Tensor> {
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   >;
   const tensors = new Map<string, Tensor>();
-  for (const [
-    name,
-    {
-      dtype,
-      shape,
-      data_offsets: [begin, end],
-    },
-  ] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') continue; // it has no such fields
+    const { dtype, shape, data_offsets: offsets } = entry;
+    const [begin, end] = offsets;
     tensors.set(name, { shape, data: toFloat32(file.subarray(start + begin, start + end), dtype) });
   }
   return tensors;

@@ -1,0 +1,168 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { prelude } from './support';
+
+interface Ending {
+  code: number | null;
+  signal: string | null;
+  output: string;
+  errors: string;
+}
+
+/** Runs `body`, the inside of an async function, in a Node process of its own. */
+function run(body: string, start = prelude): Promise<Ending> {
+  const script = `${start}; (async () => { ${body} })();`;
+  const child = spawn(process.execPath, ['--expose-gc', '-e', script], { cwd: path.join(__dirname, '../..') });
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, output, errors })));
+}
+
+const clean = (output = '') => ({ code: 0, signal: null, output, errors: '' });
+
+test('the process exits by itself with an idle model that was not disposed of', async () => {
+  expect(
+    await run(`
+    const model = await openModel();
+    await model.score(picture(0), side, token());
+    console.log('done');
+  `),
+  ).toEqual(clean('done\n'));
+});
+
+test('a pending job keeps the process alive, its model unreachable or not', async () => {
+  expect(
+    await run(`
+    const start = async () => {
+      const model = new addon.Model(slowConfig);
+      void model.initialise('all', 1);
+      return model.score(picture(0, slowSide), slowSide, token());
+    };
+    const score = start();
+    score.then(({ map }) => console.log(map.length));
+    await new Promise(setImmediate);
+    gc();
+  `),
+  ).toEqual(clean('65536\n'));
+});
+
+test('dispose that nobody waits for ends before the process', async () => {
+  expect(
+    await run(`
+    const model = await openModel();
+    process.on('exit', () => console.log('exit'));
+    void model.dispose().then(() => console.log('disposed'));
+  `),
+  ).toEqual(clean('disposed\nexit\n'));
+});
+
+test('models that are garbage give back their threads', async () => {
+  const { errors, output, code } = await run(`
+    const { readdirSync } = require('node:fs');
+    const threads = () => readdirSync('/proc/self/task').length;
+    const breathe = () => new Promise((resolve) => setTimeout(resolve, 20));
+    const before = threads();
+    for (let i = 0; i < 20; i++) await (await openModel()).score(picture(0), side, token());
+    for (let i = 0; i < 20 && threads() > before; i++) {
+      gc();
+      await breathe();
+    }
+    console.log(threads() - before);
+  `);
+  expect({ errors, code }).toEqual({ errors: '', code: 0 });
+  expect(Number(output)).toBeLessThanOrEqual(0);
+});
+
+test('200 models, made and disposed of, leave no thread and no memory', async () => {
+  const { errors, output, code } = await run(`
+    const { readdirSync } = require('node:fs');
+    const once = async () => {
+      const model = await openModel();
+      await model.score(picture(0), side, token());
+      await model.dispose();
+    };
+    const measure = () => {
+      gc();
+      return [process.memoryUsage().rss / 2 ** 20, readdirSync('/proc/self/task').length];
+    };
+    for (let i = 0; i < 50; i++) await once();
+    const [memory, threads] = measure();
+    for (let i = 0; i < 200; i++) await once();
+    const [memoryAfter, threadsAfter] = measure();
+    console.log(JSON.stringify([memoryAfter - memory, threadsAfter - threads]));
+  `);
+  expect({ errors, code }).toEqual({ errors: '', code: 0 });
+  const [megabytes, threads] = JSON.parse(output) as [number, number];
+  expect(megabytes).toBeLessThan(20); // a model of this size takes 0.6 MB, its map and the backend's buffers more
+  expect(threads).toBeLessThanOrEqual(0);
+});
+
+test('process.exit while a model computes', async () => {
+  expect(
+    await run(`
+    const model = await openModel(slowConfig);
+    const data = new Float32Array(32 * 3 * slowSide * slowSide);
+    void model.infer(data, [32, 3, slowSide, slowSide], token());
+    setTimeout(() => process.exit(7), 100);
+  `),
+  ).toEqual({ ...clean(), code: 7 });
+});
+
+test('an uncaught error while a model computes ends the process as it would without', async () => {
+  const { code, signal, errors } = await run(`
+    const model = await openModel(slowConfig);
+    const data = new Float32Array(32 * 3 * slowSide * slowSide);
+    void model.infer(data, [32, 3, slowSide, slowSide], token());
+    setTimeout(() => { throw new Error('mine'); }, 100);
+  `);
+  expect({ code, signal }).toEqual({ code: 1, signal: null });
+  expect(errors).toMatch(/Error: mine/);
+});
+
+test('several workers at once, each with models of its own', async () => {
+  const work = () =>
+    new Promise<number>((resolve, reject) => {
+      const script = `${prelude}; (async () => {
+        const model = await openModel();
+        const { score } = await model.score(picture(1), side, token());
+        require('node:worker_threads').parentPort.postMessage(score);
+      })();`;
+      const worker = new Worker(script, { eval: true });
+      let score = NaN;
+      worker.on('message', (value: number) => (score = value));
+      worker.on('error', reject);
+      worker.on('exit', (code) => (code === 0 ? resolve(score) : reject(new Error(`exit code ${code}`))));
+    });
+  const scores = await Promise.all([work(), work(), work()]);
+  expect(scores[0]).toBeGreaterThan(0);
+  expect(new Set(scores).size).toBe(1);
+});
+
+test('workers that are terminated while their models compute', async () => {
+  // In a process that loads the addon in workers alone, so that it is unloaded with the last of them.
+  expect(
+    await run(
+      `
+    const { Worker } = require('node:worker_threads');
+    const script = ${JSON.stringify(prelude)} + \`(async () => {
+      const model = await openModel(slowConfig);
+      const forgotten = await openModel();
+      require('node:worker_threads').parentPort.postMessage('started');
+      const data = new Float32Array(32 * 3 * slowSide * slowSide);
+      await model.infer(data, [32, 3, slowSide, slowSide], token());
+    })()\`;
+    for (let round = 0; round < 5; round++) {
+      const workers = [0, 1].map(() => new Worker(script, { eval: true }));
+      await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+      await new Promise((resolve) => setTimeout(resolve, 20 * round));
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    }
+    console.log('alive');
+  `,
+      '',
+    ),
+  ).toEqual(clean('alive\n'));
+});

@@ -76,38 +76,39 @@ export function resolveConfig(encoder: Required<EncoderShape>, choice: NetworkCh
     trained: false,
     heatmapMax: defaultHeatmapMax,
   };
-  checkConfig(config);
+  checkConfig(config, invalid);
   return config;
 }
 
 /** The configuration as a file of this package holds it; throws ERR_FILE_FORMAT. */
 export function parseConfig(json: string, path: string): ModelConfig {
+  const what = `${path}: __metadata__.config`;
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch {
-    throw invalid(`${path}: __metadata__.config`, 'JSON', json, 'ERR_FILE_FORMAT');
+    throw invalid(what, 'JSON', json, 'ERR_FILE_FORMAT');
   }
-  const config = parse(modelConfigSchema, value, `${path}: __metadata__.config`, 'ERR_FILE_FORMAT');
-  checkConfig(config);
+  const config = parse(modelConfigSchema, value, what, 'ERR_FILE_FORMAT');
+  checkConfig(config, (field, expected, found) => invalid(`${what}.${field}`, expected, found, 'ERR_FILE_FORMAT'));
   return config;
 }
 
 /** What one field alone cannot tell. */
-function checkConfig({ encoder, image, groups, decoderDepth }: ModelConfig): void {
+function checkConfig({ encoder, image, groups, decoderDepth }: ModelConfig, fault: typeof invalid): void {
   const { dim, heads, depth, patch, targets } = encoder;
-  if (dim % heads !== 0) throw invalid('encoder.heads', `a divisor of dim (${dim})`, heads);
+  if (dim % heads !== 0) throw fault('encoder.heads', `a divisor of dim (${dim})`, heads);
   if (targets.some((target, i) => target >= depth || (i > 0 && target <= targets[i - 1]!))) {
-    throw invalid('encoder.targets', `ascending blocks from 0 to ${depth - 1} (depth - 1)`, targets);
+    throw fault('encoder.targets', `ascending blocks from 0 to ${depth - 1} (depth - 1)`, targets);
   }
   for (const group of groups) {
     if (group.some((index) => index >= targets.length) || new Set(group).size !== group.length) {
-      throw invalid('groups', `different indices from 0 to ${targets.length - 1} into the targets`, groups);
+      throw fault('groups', `different indices from 0 to ${targets.length - 1} into the targets`, groups);
     }
   }
   if (decoderDepth !== targets.length) {
-    throw invalid('decoderDepth', `as many blocks as the encoder has targets (${targets.length})`, decoderDepth);
+    throw fault('decoderDepth', `as many blocks as the encoder has targets (${targets.length})`, decoderDepth);
   }
-  if (image.crop > image.resize) throw invalid('image.crop', `at most image.resize (${image.resize})`, image.crop);
-  if (image.crop % patch !== 0) throw invalid('image.crop', `a multiple of the encoder's patch (${patch})`, image.crop);
+  if (image.crop > image.resize) throw fault('image.crop', `at most image.resize (${image.resize})`, image.crop);
+  if (image.crop % patch !== 0) throw fault('image.crop', `a multiple of the encoder's patch (${patch})`, image.crop);
 }

@@ -88,7 +88,7 @@ test('models work in worker threads, several at once', async () => {
 
 test('the event loop stays free while a model trains and scores', async () => {
   const { iterations, scores, p99 } = (await runScript('eventLoop.mjs')) as Record<string, number>;
-  expect(iterations).toBeGreaterThan(3);
-  expect(scores).toBeGreaterThan(3);
+  expect(iterations).toBe(20);
+  expect(scores).toBeGreaterThan(0);
   expect(p99!).toBeLessThan(20);
 });

@@ -1,7 +1,7 @@
 // Resident memory in MiB after 50 and after 200 models that were made, used and disposed of.
 import { Dinomaly } from '../../dist/index.mjs';
 
-const encoder = { dim: 256, heads: 4, depth: 4, grid: 5, targets: [0, 1, 2, 3] };
+const encoder = { dim: 64, heads: 1, depth: 4, grid: 5, targets: [0, 1, 2, 3] };
 const image = { data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3 };
 const resident = {};
 for (let i = 1; i <= 200; i++) {

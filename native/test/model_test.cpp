@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
+#include "error_code.h"
 #include "model/dinomaly.h"
 #include "tiny_model.h"
 
@@ -138,4 +140,169 @@ TEST_CASE("training steps are the oracle's") {
       compare("last_gradients_before_clipping", p.name, model->gradient(p.name));
     }
   }
+}
+
+TEST_CASE("pictures need not be square") {
+  // 56 x 84 pixels, x[i] = sin(0.37 i); the oracle's numbers with DINOv2's positions for a grid of 4 x 6.
+  const auto model = tinyModel({{0, 1}, {2, 3}});
+  std::vector<float> x(3 * 56 * 84);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(std::sin(0.37 * static_cast<double>(i)));
+  Images images;
+  images.tensor = x.data();
+  images.count = 1;
+  images.height = 56;
+  images.width = 84;
+  const auto check = [](const std::vector<float>& found, const std::vector<std::pair<size_t, float>>& expected) {
+    for (const auto& [index, value] : expected) CHECK(std::abs(found.at(index) - value) <= 1e-4f * largest(found));
+  };
+  check(download(*model, model->tokens(images), 29 * 128), {{0, -0.065094f},
+                                                            {742, 2.120143f},
+                                                            {1484, -1.487396f},
+                                                            {2226, -1.093221f},
+                                                            {2968, -2.302004f},
+                                                            {3711, 0.896372f}});
+  const Features features = model->encode(images, {});
+  const Decoded decoded = model->decode(features, {});
+  check(download(*model, decoded.groups[0], 24 * 128), {{0, 0.89639f}, {1228, 5.335187f}, {3071, 2.842649f}});
+  const Maps maps = model->maps(features, decoded, 56, 84);
+  check(maps.maps, {{0, 0.347432f}, {9362, 1.01654f}, {28086, 0.996704f}, {46810, 0.996467f}, {65535, 0.373907f}});
+  CHECK(maps.scores[0] == doctest::Approx(1.051216959953308).epsilon(1e-4));
+}
+
+TEST_CASE("a picture gives the same bits alone and among others, whatever the number of threads") {
+  const auto expected = readSafetensors(kGolden + "tiny/expected.safetensors");
+  const std::vector<float>& input = expected.at("70.input").values;
+  const auto model = tinyModel({{0, 1}, {2, 3}});
+  Images both;
+  both.tensor = input.data();
+  both.count = 2;
+  both.height = both.width = 70;
+  const Features together = model->encode(both, {});
+  const Maps maps = model->maps(together, model->decode(together, {}), 70, 70);
+  for (int64_t i = 0; i < 2; ++i) {
+    const Features alone = model->encode(both.slice(i, 1), {});
+    const Maps single = model->maps(alone, model->decode(alone, {}), 70, 70);
+    CHECK(std::equal(single.maps.begin(), single.maps.end(), maps.maps.begin() + i * 65536));
+    CHECK(single.scores[0] == maps.scores[static_cast<size_t>(i)]);
+  }
+}
+
+TEST_CASE("training gives the same bits on any number of threads") {
+  const auto batches = readSafetensors(kGolden + "tiny/training_batches.safetensors").at("batches");
+  std::vector<std::vector<float>> ends;
+  for (int threads : {1, 2, 3}) {
+    const auto model = tinyModel({{0, 1}, {2, 3}}, 0.2f, threads);
+    model->beginTraining();
+    for (int64_t it = 0; it < 2; ++it) {
+      Images batch;
+      batch.tensor = batches.values.data() + it * 4 * 3 * 56 * 56;
+      batch.count = 4;
+      batch.height = batch.width = 56;
+      TrainingOptions options;
+      options.schedule.warmup = 1;
+      model->trainStep(model->encode(batch, {}), it, options, {});
+    }
+    std::vector<float>& all = ends.emplace_back();
+    for (const ParameterInfo& p : model->parameters()) {
+      const size_t at = all.size();
+      all.resize(at + static_cast<size_t>(p.size()));
+      model->getParameter(p.name, all.data() + at);
+    }
+  }
+  CHECK(ends[0] == ends[1]);
+  CHECK(ends[0] == ends[2]);
+}
+
+TEST_CASE("a step that fails leaves everything as it was") {
+  const auto model = tinyModel({{0, 1}, {2, 3}});
+  std::vector<float> x(4 * 3 * 56 * 56, 0.25f);
+  Images batch;
+  batch.tensor = x.data();
+  batch.count = 4;
+  batch.height = batch.width = 56;
+  const auto weights = [&] {
+    std::vector<float> values(512 * 128);
+    model->getParameter("bottleneck.0.fc1.weight", values.data());
+    return values;
+  };
+  const std::vector<float> before = weights();
+  model->beginTraining();
+  x[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(errorCode([&] { model->trainStep(model->encode(batch, {}), 1, {}, {}); }) == "ERR_LOSS_NOT_FINITE");
+  CancelToken cancelled;
+  cancelled.cancel();
+  x[5] = 0;
+  const Features features = model->encode(batch, {});
+  CHECK_THROWS_AS(model->trainStep(features, 1, {}, cancelled), Cancelled);
+  CHECK(weights() == before);
+  model->trainStep(features, 1, {}, {});
+  CHECK(weights() != before);
+}
+
+TEST_CASE("a decoder block that no group asks for is neither trained nor decayed") {
+  const auto model = tinyModel({{2}, {3}});  // targets 2 and 3 are answered by blocks 1 and 0
+  std::vector<float> x(4 * 3 * 56 * 56);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(std::sin(static_cast<double>(i)));
+  Images batch;
+  batch.tensor = x.data();
+  batch.count = 4;
+  batch.height = batch.width = 56;
+  const auto weights = [&](const std::string& block) {
+    std::vector<float> values(128 * 128);
+    model->getParameter("decoder." + block + ".attn.proj.weight", values.data());
+    return values;
+  };
+  const auto used = weights("1"), idle = weights("2");
+  model->beginTraining();
+  model->trainStep(model->encode(batch, {}), 1, {}, {});
+  CHECK(weights("1") != used);
+  CHECK(weights("2") == idle);
+}
+
+TEST_CASE("a shape that cannot be built is refused by name") {
+  const auto refuse = [](const std::function<void(ModelConfig&)>& spoil) {
+    ModelConfig config;
+    spoil(config);
+    return errorCode([&] { config.validate(); });
+  };
+  CHECK(refuse([](ModelConfig& c) { c.encoder.heads = 5; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.encoder.dim = -1; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.encoder.targets = {3, 2}; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.encoder.targets.back() = 12; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.decoderDepth = 7; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.groups = {{0, 8}}; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.groups = {{}}; }) == "ERR_INVALID_ARGUMENT");
+  CHECK(refuse([](ModelConfig& c) { c.dropout = 1; }) == "ERR_INVALID_ARGUMENT");
+}
+
+TEST_CASE("random weights follow the paper's initialisation and their seed") {
+  ModelConfig config;
+  config.encoder.dim = 64;
+  config.encoder.heads = 1;
+  config.encoder.depth = 2;
+  config.encoder.targets = {0, 1};
+  config.groups = {{0}, {1}};
+  config.decoderDepth = 2;
+  const auto draw = [&](uint64_t seed, const std::string& name, int64_t size) {
+    Dinomaly model(config, makeCpuBackend(1));
+    model.initialise(true, seed);
+    std::vector<float> values(static_cast<size_t>(size));
+    model.getParameter(name, values.data());
+    return values;
+  };
+  const std::vector<float> w = draw(1, "decoder.1.mlp.fc1.weight", 256 * 64);
+  double sum = 0, squares = 0;
+  for (float v : w) {
+    sum += v;
+    squares += static_cast<double>(v) * v;
+    CHECK(std::abs(v) <= 0.03f);
+  }
+  const auto n = static_cast<double>(w.size());
+  CHECK(std::abs(sum / n) < 5 * 0.01 / std::sqrt(n));
+  CHECK(std::sqrt(squares / n) == doctest::Approx(0.00987).epsilon(0.03));  // a normal's deviation when cut at 3
+  CHECK(draw(1, "decoder.1.mlp.fc1.weight", 256 * 64) == w);
+  CHECK(draw(2, "decoder.1.mlp.fc1.weight", 256 * 64) != w);
+  CHECK(draw(1, "decoder.0.norm1.weight", 64) == std::vector<float>(64, 1.0f));
+  CHECK(draw(1, "decoder.0.mlp.fc2.bias", 64) == std::vector<float>(64, 0.0f));
+  CHECK(draw(1, "encoder.blocks.1.ls2.gamma", 64) == std::vector<float>(64, 1.0f));
 }

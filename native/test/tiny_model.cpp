@@ -56,7 +56,7 @@ std::map<std::string, std::vector<float>> storages(const std::string& path) {
 
 }  // namespace
 
-std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups) {
+std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout, int threads) {
   ModelConfig config;
   config.encoder.dim = 128;
   config.encoder.heads = 2;
@@ -66,8 +66,8 @@ std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups) {
   config.encoder.targets = {1, 2, 3, 4};
   config.decoderDepth = 4;
   config.groups = std::move(groups);
-  config.dropout = 0;
-  auto model = std::make_unique<Dinomaly>(config, makeCpuBackend(0));
+  config.dropout = dropout;
+  auto model = std::make_unique<Dinomaly>(config, makeCpuBackend(threads));
   const auto values = storages(std::string(DINOMALY_ROOT) + "/test/golden/tiny/dinomaly.pth");
   const std::vector<std::string> names = storageOrder(config);
   if (values.size() != names.size()) throw std::runtime_error("test reader: another number of storages than expected");

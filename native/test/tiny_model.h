@@ -8,6 +8,6 @@
 
 namespace dinomaly {
 
-std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups);
+std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout = 0, int threads = 2);
 
 }  // namespace dinomaly

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import { addon, type NativeModel } from './addon';
 import { embeddedEncoder, encoders } from './encoders';
@@ -47,14 +48,30 @@ async function start(
   fill: (native: NativeModel) => Promise<void>,
 ): Promise<Network> {
   const { encoder, decoderDepth, groups, dropout } = config;
+  checkMemory(config);
   const native = new (addon().Model)({ encoder, decoderDepth, groups, dropout, ...runtime });
   try {
+    await native.load([]); // a job like others, done once the network is built: parameters() would block until then
     await fill(native);
   } catch (error) {
     await native.dispose();
     throw error;
   }
   return { native, config, pictures: new Limit(picturesAtOnce) };
+}
+
+/** Refuses a network that this machine cannot hold: Linux would promise the memory and end the process later. */
+function checkMemory({ encoder, decoderDepth }: ModelConfig): void {
+  const { dim, depth, grid } = encoder;
+  const matrices = 12 * dim * dim * (depth + decoderDepth) + 8 * dim * dim; // blocks and bottleneck
+  const needed = 4 * (matrices + grid * grid * dim);
+  if (needed <= os.totalmem()) return;
+  const [expected, found] = [os.totalmem(), needed].map((bytes) => `${(bytes / 2 ** 30).toFixed(1)} GiB`);
+  throw new DinomalyError(
+    'ERR_OUT_OF_MEMORY',
+    `Expected a network whose weights fit this machine's memory (${expected}), found one that needs ${found}: ` +
+      `dim ${dim}, depth ${depth}, decoderDepth ${decoderDepth}.`,
+  );
 }
 
 /** Where the encoder's weights lie; undefined: random. */

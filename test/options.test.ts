@@ -48,6 +48,7 @@ describe('create', () => {
     ['a GPU', { ...small, device: 'cuda' }, 'ERR_DEVICE_UNAVAILABLE', /found 'cuda'.*no CUDA backend/],
     ['another GPU', { ...small, device: 'cuda:1' }, 'ERR_DEVICE_UNAVAILABLE', /found 'cuda:1'/],
     ['half precision', { ...small, precision: 'f16' }, 'ERR_DEVICE_UNAVAILABLE', /precision: .*'f32'.*found 'f16'/],
+    ['too much', { encoder: { dim: 16_384, heads: 8, depth: 1024 } }, 'ERR_OUT_OF_MEMORY', /needs 1[0-9]{4}\.\d GiB/],
     ['weights not there', { ...small, weights: '/nowhere.pth' }, 'ERR_FILE_NOT_FOUND', /nowhere\.pth/],
   ])('refuses %s', async (_, options, code, message) => {
     const error = await rejection(Dinomaly.create(options), code);

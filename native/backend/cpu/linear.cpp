@@ -63,7 +63,17 @@ void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w,
 void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                                       int64_t out) {
   forTiles(threads_, out, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    multiply(dw + row * in + column, in, {dy + row, out, true}, {x + column, in}, m, n, rows);
+    // dy's columns lie `out` apart, which pages and cache sets suffer from: they are copied together, as much as fits.
+    constexpr int64_t kDepth = 192;
+    alignas(64) thread_local float columns[kDepth * kTileRows];
+    for (int64_t first = 0; first < rows; first += kDepth) {
+      const int64_t depth = std::min(kDepth, rows - first);
+      for (int64_t r = 0; r < depth; ++r) {
+        const float* from = dy + (first + r) * out + row;
+        std::copy(from, from + m, columns + r * m);
+      }
+      multiply(dw + row * in + column, in, {columns, m, true}, {x + first * in + column, in}, m, n, depth, first > 0);
+    }
   });
   threads_.runBlocks(out, 64, [&](int64_t begin, int64_t end) {
     std::fill(db + begin, db + end, 0.0f);

@@ -23,8 +23,12 @@ struct Stop {
 
 /// Ever lighter, from black over violet, red and orange to pale yellow. The lower half, which good training pictures
 /// fill (max is twice their 99.9th percentile), stays dark.
-constexpr std::array<Stop, 5> kScale = {
-    {{0, {0, 0, 8}}, {0.5f, {96, 20, 112}}, {0.7f, {208, 58, 70}}, {0.85f, {250, 160, 36}}, {1, {255, 250, 170}}}};
+constexpr std::array<Stop, 6> kScale = {{{0, {0, 0, 8}},
+                                         {0.4f, {30, 8, 50}},
+                                         {0.6f, {150, 30, 90}},
+                                         {0.75f, {235, 90, 40}},
+                                         {0.9f, {255, 190, 50}},
+                                         {1, {255, 250, 170}}}};
 
 /// position 0..1
 Colour colourAt(float position) {

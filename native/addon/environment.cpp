@@ -33,6 +33,12 @@ std::shared_ptr<Environment> Environment::create(Napi::Env env) {
   // Hooks run in reverse order: this one before the queue's own, so that compute threads never meet a queue that is
   // gone.
   env.AddCleanupHook([](Environment* ending) { ending->close(); }, environment.get());
+  // process.exit() skips the hooks of the main thread and runs the exit handlers of oneDNN, which free machine code
+  // that a compute thread may be in the middle of. The event comes before.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto close = [environment = environment.get()](const Napi::CallbackInfo&) { environment->close(); };
+  process.Get("once").As<Napi::Function>().Call(process,
+                                                {Napi::String::New(env, "exit"), Napi::Function::New(env, close)});
   return environment;
 }
 
@@ -41,6 +47,7 @@ std::shared_ptr<Environment> Environment::of(Napi::Env env) {
 }
 
 Session* Environment::open(ModelConfig config, Session::MakeBackend makeBackend) {
+  if (closed_) std::rethrow_exception(disposedError());
   auto session = std::make_unique<Session>(std::move(config), std::move(makeBackend));
   Session* const opened = session.get();
   sessions_.emplace(opened, std::move(session));

@@ -36,7 +36,7 @@ class Environment {
   Session* open(ModelConfig config, Session::MakeBackend makeBackend);
   /// Disposes of a session without waiting for it; `after` follows when its thread has ended.
   void retire(Session* session, std::function<void(Napi::Env)> after);
-  /// The environment ends: sessions are gone, and JavaScript cannot be called any more.
+  /// The environment ends: the sessions are gone.
   bool closed() const { return closed_; }
 
  private:

@@ -91,7 +91,7 @@ Model::Model(const Napi::CallbackInfo& info)
 }
 
 Model::~Model() {
-  if (session_ == nullptr || environment_->closed()) return;
+  if (!live()) return;
   try {
     environment_->retire(session_, [](Napi::Env) {});
   } catch (...) {
@@ -106,7 +106,7 @@ Napi::Value Model::call(const Napi::CallbackInfo& info) {
 
 template <typename T, typename Submit>
 Napi::Value Model::promise(Napi::Env env, Convert<T> convert, const Submit& submit) {
-  if (session_ == nullptr) {
+  if (!live()) {
     const auto deferred = Napi::Promise::Deferred::New(env);
     deferred.Reject(errorOf(env, disposedError()).Value());
     return deferred.Promise();
@@ -125,7 +125,7 @@ Napi::Value Model::promise(Napi::Env env, Convert<T> convert, const Submit& subm
 }
 
 Session& Model::session() const {
-  if (session_ == nullptr) std::rethrow_exception(disposedError());
+  if (!live()) std::rethrow_exception(disposedError());
   return *session_;
 }
 
@@ -237,9 +237,14 @@ Napi::Value Model::stateDict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Model::dispose(const Napi::CallbackInfo& info) {
-  if (session_ != nullptr) {
+  if (disposal_.IsEmpty()) {
     const auto deferred = Napi::Promise::Deferred::New(info.Env());
-    environment_->retire(session_, [deferred](Napi::Env env) { deferred.Resolve(env.Undefined()); });
+    const auto resolve = [deferred](Napi::Env env) { deferred.Resolve(env.Undefined()); };
+    if (live()) {
+      environment_->retire(session_, resolve);
+    } else {
+      resolve(info.Env());
+    }
     session_ = nullptr;
     disposal_ = Napi::Persistent(deferred.Promise());
   }

@@ -41,11 +41,12 @@ class Model : public Napi::ObjectWrap<Model> {
   /// A promise for what `submit` makes the session call `Done<T>` with; rejected when there is no session any more.
   template <typename T, typename Submit>
   Napi::Value promise(Napi::Env env, Convert<T> convert, const Submit& submit);
+  bool live() const { return session_ != nullptr && !environment_->closed(); }
   /// Throws ERR_DISPOSED when there is none.
   Session& session() const;
 
   std::shared_ptr<Environment> environment_;
-  Session* session_ = nullptr;  // null once disposed of
+  Session* session_ = nullptr;  // the environment's; null once disposed of
   Napi::Reference<Napi::Promise> disposal_;
 };
 

@@ -225,7 +225,8 @@ test('a getter that detaches a buffer, or disposes of the model, does no harm', 
 test('methods of a foreign object, and classes without new, throw', () => {
   const { Model, CancelToken } = addon();
   const infer = (receiver: unknown) => () => (Model.prototype as { infer: Loose }).infer.call(receiver);
-  for (const receiver of [undefined, {}, token(), Object.create(Model.prototype)]) expect(infer(receiver)).toThrow();
+  const unwrapped: unknown = Object.create(Model.prototype as object);
+  for (const receiver of [undefined, {}, token(), unwrapped]) expect(infer(receiver)).toThrow();
   expect(() => (Model as unknown as Loose)(config)).toThrow("without 'new'");
   expect(() => (CancelToken as unknown as Loose)()).toThrow("without 'new'");
 });

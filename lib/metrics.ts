@@ -1,8 +1,11 @@
 import { addon } from './addon';
 import { called } from './caller';
 import { DinomalyError } from './errors';
+import { fields, integer, invalid, parse } from './validate';
 
-/** Numbers, or one list of them per picture; joined in order. */
+const mapSize = fields({ width: integer(1), height: integer(1) });
+
+/** Numbers, or one list of them per picture; joined in order. Uint8Array labels and Float32Array scores are not copied. */
 export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[];
 
 /**
@@ -39,15 +42,15 @@ export function f1Max(labels: Values, scores: Values): Promise<number> {
  */
 export function aupro(masks: Values, maps: Values, size: { width: number; height: number }): Promise<number> {
   return called(async () => {
+    const { width, height } = parse(mapSize, size, 'size');
     const [labels, values] = pair('masks', masks, 'maps', maps);
-    const pixels = size.width * size.height;
-    if (!Number.isSafeInteger(pixels) || pixels < 1 || values.length % pixels !== 0) {
+    if (values.length % (width * height) !== 0) {
       throw new DinomalyError(
         'ERR_INVALID_ARGUMENT',
-        `maps: expected a multiple of width x height = ${size.width} x ${size.height} values, found ${values.length}.`,
+        `maps: expected a multiple of width x height = ${width} x ${height} values, found ${values.length}.`,
       );
     }
-    return addon().aupro(labels, values, size.width, size.height);
+    return addon().aupro(labels, values, width, height);
   });
 }
 
@@ -56,9 +59,8 @@ function ranking(labels: Values, scores: Values): Promise<{ auroc: number; ap: n
 }
 
 function pair(labelsName: string, labels: Values, scoresName: string, scores: Values): [Uint8Array, Float32Array] {
-  const bytes =
-    labels instanceof Uint8Array ? labels : Uint8Array.from(flat(labels), (label) => Number(Number(label) > 0));
-  const floats = scores instanceof Float32Array ? scores : Float32Array.from(flat(scores), Number);
+  const bytes = toLabels(labelsName, labels);
+  const floats = toFloats(scoresName, scores);
   if (bytes.length !== floats.length) {
     throw new DinomalyError(
       'ERR_INVALID_ARGUMENT',
@@ -69,8 +71,39 @@ function pair(labelsName: string, labels: Values, scoresName: string, scores: Va
   return [bytes, floats];
 }
 
-function flat(values: Values): ArrayLike<number | boolean> {
-  return isNested(values) ? values.flatMap((part) => Array.from(part)) : values;
+function toLabels(name: string, values: Values): Uint8Array {
+  if (values instanceof Uint8Array) return values;
+  const { parts, length } = partsOf(name, values);
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    for (let i = 0; i < part.length; i++) joined[at++] = Number(part[i]) > 0 ? 1 : 0;
+  }
+  return joined;
+}
+
+function toFloats(name: string, values: Values): Float32Array {
+  if (values instanceof Float32Array) return values;
+  const { parts, length } = partsOf(name, values);
+  const joined = new Float32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part as ArrayLike<number>, at); // true becomes 1
+    at += part.length;
+  }
+  return joined;
+}
+
+function partsOf(name: string, values: Values): { parts: ArrayLike<number | boolean>[]; length: number } {
+  const parts = isNested(values) ? values : [values];
+  for (const part of parts) {
+    if (!isList(part)) throw invalid(name, 'an array of numbers, or one such array per picture', part);
+  }
+  return { parts, length: parts.reduce((sum, part) => sum + part.length, 0) };
+}
+
+function isList(values: unknown): boolean {
+  return typeof values === 'object' && values !== null && 'length' in values;
 }
 
 function isNested(values: Values): values is ArrayLike<number | boolean>[] {

@@ -174,6 +174,7 @@ describe('metrics', () => {
   test('take lists per picture, booleans and plain numbers', async () => {
     expect(await metrics.auroc([false, true, true], [0.1, 0.7, 0.5])).toBe(1);
     expect(await metrics.auroc([[0], [1, 1]], [[0.6], [0.7, 0.5]])).toBe(0.5);
+    expect(await metrics.auroc([0.5, 0, 256], [[0.6], new Float32Array(1), [0.7]])).toBe(1);
     expect(await metrics.auroc([0, 0], [1, 2])).toBeNaN();
     const masks = [Uint8Array.of(0, 0, 0, 255), Uint8Array.of(0, 0, 0, 0)];
     const maps = [Float32Array.of(0, 0, 0, 1), Float32Array.of(0, 0, 0.5, 0)];
@@ -187,5 +188,11 @@ describe('metrics', () => {
     const size = metrics.aupro([0, 1], [0, 1], { width: 3, height: 1 });
     expect((await rejection(size, 'ERR_INVALID_ARGUMENT')).message).toMatch(/3 x 1 values, found 2/);
     await rejection(metrics.f1Max([0, 1], [0, NaN]), 'ERR_INVALID_ARGUMENT');
+    const nothing = await rejection(metrics.auroc(undefined as never, [1]), 'ERR_INVALID_ARGUMENT');
+    expect(nothing.message).toMatch(/labels: expected an array of numbers.*found undefined/);
+    const hole = metrics.averagePrecision([0, 1], [[0], undefined] as never);
+    expect((await rejection(hole, 'ERR_INVALID_ARGUMENT')).message).toMatch(/scores: .*found undefined/);
+    const sizeless = metrics.aupro([0, 1], [0, 1], undefined as never);
+    expect((await rejection(sizeless, 'ERR_INVALID_ARGUMENT')).message).toMatch(/size: expected .*width, height/);
   });
 });

@@ -1,5 +1,7 @@
+import { called } from '../caller';
 import { DinomalyError } from '../errors';
 import type { Dataset, TestItem, TrainItem } from '../types';
+import { fields, invalid, parse, text } from '../validate';
 import { masksOf, picturesIn } from './files';
 
 /** Folders of one class; each is optional. */
@@ -14,17 +16,33 @@ export interface FolderClass {
   masks?: string;
 }
 
+const folderClass = fields({
+  train: text.optional(),
+  good: text.optional(),
+  defective: text.optional(),
+  masks: text.optional(),
+});
+
 /**
  * A data set from folders that lie anywhere: `datasets.folder({ screw: { train: 'screws/ok', good: 'screws/ok2',
  * defective: 'screws/bad', masks: 'screws/masks' }, nut: {...} })`, one entry per class. Only `train` is needed to
  * train, only the others to evaluate.
  *
- * @throws ERR_FILE_NOT_FOUND for a missing folder, ERR_DATASET for an empty one, a missing mask or a class without any
+ * @throws ERR_FILE_NOT_FOUND for a missing folder, ERR_DATASET for an empty one, a missing mask or a class without any,
+ *   ERR_INVALID_ARGUMENT
  */
-export async function folder(classes: Record<string, FolderClass>): Promise<Dataset> {
+export function folder(classes: Record<string, FolderClass>): Promise<Dataset> {
+  return called(() => readClasses(classes));
+}
+
+async function readClasses(classes: Record<string, FolderClass>): Promise<Dataset> {
+  if (typeof classes !== 'object' || (classes as unknown) === null) {
+    throw invalid('folder', 'an object with one entry per class', classes);
+  }
   const train: TrainItem[] = [];
   const test: TestItem[] = [];
-  for (const [name, folders] of Object.entries(classes)) {
+  for (const [name, given] of Object.entries(classes)) {
+    const folders = parse(folderClass, given, `folder.${name}`);
     const before = train.length + test.length;
     if (folders.train !== undefined) {
       const pictures = await picturesIn(folders.train, `training pictures of class "${name}"`);

@@ -16,6 +16,21 @@ function touch(root: string, ...names: string[]): string {
   return path.join(folder, root);
 }
 
+test.each<[string, () => Promise<unknown>, RegExp]>([
+  ['mvtec root', () => datasets.mvtec(undefined as never), /mvtec.root: expected a string/],
+  ['mvtec classes', () => datasets.mvtec('x', { classes: 'nut' as never }), /mvtec.classes: .*found 'nut'/],
+  ['mvtec options', () => datasets.mvtec('x', null as never), /mvtec: .*found null/],
+  ['folder', () => datasets.folder(null as never), /folder: expected an object with one entry per class/],
+  ['folder class', () => datasets.folder({ nut: 'x' as never }), /folder.nut: .*train, good, defective, masks/],
+  [
+    'folder name',
+    () => datasets.folder({ nut: { test: 'x' } as never }),
+    /folder.nut: expected only the fields train.*found 'test'/,
+  ],
+])('%s is checked', async (_, call, message) => {
+  expect((await rejection(call(), 'ERR_INVALID_ARGUMENT')).message).toMatch(message);
+});
+
 describe('mvtec', () => {
   test('reads classes, kinds of defects and masks, in natural order', async () => {
     const root = touch(
@@ -85,6 +100,12 @@ describe('folder', () => {
         { image: at('other/5.webp'), class: 'nut', label: 1 },
       ],
     });
+  });
+
+  test('may have a class called __proto__', async () => {
+    const root = touch('odd', 'ok/1.png');
+    const data = await datasets.folder(Object.fromEntries([['__proto__', { train: path.join(root, 'ok') }]]));
+    expect(data.train).toEqual([{ image: path.join(root, 'ok/1.png'), class: '__proto__' }]);
   });
 
   test('names what is missing', async () => {

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort';
 import type { TrainingPicture } from '../addon';
 import { checkTrainSet } from '../data/check';
 import { DinomalyError } from '../errors';
@@ -16,10 +17,12 @@ export class DatasetSource implements BatchSource {
   readonly #unreadable: UnreadablePictures;
   #iteration = 0;
 
+  /** @param signal ends waiting for pictures: others may be scored first */
   constructor(
     private readonly network: Network,
     data: TrainSet,
     private readonly options: CheckedTrainOptions,
+    private readonly signal: AbortSignal,
   ) {
     const { batchSize, unreadable } = options;
     this.#items = checkTrainSet(data);
@@ -66,9 +69,8 @@ export class DatasetSource implements BatchSource {
   }
 
   async #readable(ids: number[]): Promise<TrainingPicture[]> {
-    const pictures = await Promise.all(
-      ids.map((id) => this.#unreadable.orSkip(this.#items[id]!.image, () => this.#picture(id))),
-    );
+    const reading = ids.map((id) => this.#unreadable.orSkip(this.#items[id]!.image, () => this.#picture(id)));
+    const pictures = await orAborted(Promise.all(reading), this.signal);
     return pictures.filter((picture) => picture !== undefined);
   }
 

@@ -28,7 +28,7 @@ export async function train(
   signal.throwIfAborted();
   const source = isBatches(data)
     ? new IterableSource(network, data, signal)
-    : new DatasetSource(network, data, options);
+    : new DatasetSource(network, data, options, signal);
   const run = new TrainingRun(network, source, options, signal);
   try {
     await run.go();

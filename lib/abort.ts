@@ -28,7 +28,10 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
   }
 }
 
-/** Calls `work` with a native token that is cancelled when the signal is aborted; rejects with the signal's reason. */
+/**
+ * Calls `work` with a native token that is cancelled when the signal is aborted or `work` fails, so that nothing of it
+ * goes on unseen; rejects with the signal's reason.
+ */
 export async function cancellable<T>(
   signal: AbortSignal | undefined,
   work: (token: CancelToken) => Promise<T>,
@@ -38,6 +41,9 @@ export async function cancellable<T>(
   const unlink = onAbort(signal, () => token.cancel());
   try {
     return await orAborted(work(token), signal);
+  } catch (error) {
+    token.cancel();
+    throw error;
   } finally {
     unlink();
   }

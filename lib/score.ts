@@ -18,35 +18,43 @@ export async function scoreAll(
   options: CheckedScoreOptions,
 ): Promise<Scored[]> {
   const { controller, unlink } = follow(options.signal);
+  const { signal } = controller;
   try {
-    return await Promise.all(
-      images.map((image) => scoreOne(network, image, { ...options, signal: controller.signal })),
+    // One token for all: a listener for each of many pictures would take the signal quadratic time.
+    return await cancellable(signal, (token) =>
+      Promise.all(images.map((image) => scoreInTurn(network, image, { ...options, signal }, token))),
     );
   } catch (error) {
-    controller.abort(error);
+    controller.abort(error); // ends those that wait
     throw error;
   } finally {
     unlink();
   }
 }
 
-/** Scores one picture as soon as the network has room for it. */
+/** Scores one picture. */
 export function scoreOne(network: Network, image: ImageInput, options: CheckedScoreOptions): Promise<Scored> {
-  return cancellable(options.signal, (token) =>
-    network.pictures.run(async () => {
-      options.signal?.throwIfAborted();
-      const picture = await decodeRgb(image);
-      const { score, map } = await scorePixels(network, picture, token);
-      const result: Scored = { score, map: { data: map, width: mapSide, height: mapSide } };
-      if (!options.original && !options.heatmap) return result;
-      const original = await toOriginal(map, picture, network);
-      if (options.original) result.original = original;
-      if (options.heatmap) {
-        result.heatmap = await heatmap(picture, original, options.heatmapMax ?? network.config.heatmapMax);
-      }
-      return result;
-    }),
-  );
+  return cancellable(options.signal, (token) => scoreInTurn(network, image, options, token));
+}
+
+/** Scores a picture as soon as the network has room for it. */
+function scoreInTurn(
+  network: Network,
+  image: ImageInput,
+  { signal, original, heatmap, heatmapMax }: CheckedScoreOptions,
+  token: CancelToken,
+): Promise<Scored> {
+  return network.pictures.run(async () => {
+    signal?.throwIfAborted();
+    const picture = await decodeRgb(image);
+    const { score, map } = await scorePixels(network, picture, token);
+    const result: Scored = { score, map: { data: map, width: mapSide, height: mapSide } };
+    if (!original && !heatmap) return result;
+    const inPicture = await toOriginal(map, picture, network);
+    if (original) result.original = inPicture;
+    if (heatmap) result.heatmap = await renderPng(picture, inPicture, heatmapMax ?? network.config.heatmapMax);
+    return result;
+  });
 }
 
 /** Score and map of decoded pixels. */
@@ -63,6 +71,6 @@ async function toOriginal(map: Float32Array, { width, height }: Pixels, { config
   return { data: await addon().mapToOriginal(map, width, height, resize, crop), width, height };
 }
 
-async function heatmap({ data, width, height }: Pixels, { data: map }: AnomalyMap, max: number): Promise<Buffer> {
+async function renderPng({ data, width, height }: Pixels, { data: map }: AnomalyMap, max: number): Promise<Buffer> {
   return encodePng({ data: await addon().renderHeatmap(data, map, width, height, max), width, height });
 }

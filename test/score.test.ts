@@ -1,6 +1,7 @@
+import { getEventListeners } from 'node:events';
 import path from 'node:path';
 import sharp from 'sharp';
-import { Dinomaly, type ScoreResult } from '../lib';
+import { Dinomaly, type RawImage, type ScoreResult } from '../lib';
 import { rejection } from './support/error';
 import { disposing, picture, small, writePicture } from './support/small';
 import { temporaryFolder } from './support/temporaryFolder';
@@ -142,6 +143,16 @@ describe('abort', () => {
     setTimeout(() => controller.abort(reason), 5);
     await expect(many).rejects.toBe(reason);
     await model.score(picture(1));
+  });
+
+  test('takes one listener of the signal, however many pictures there are, and leaves none', async () => {
+    const model = await opened(Dinomaly.create(small));
+    const { signal } = new AbortController();
+    const add = jest.spyOn(signal, 'addEventListener');
+    const many = model.score(new Array<RawImage>(50).fill(picture(1)), { signal });
+    await many;
+    expect(add).toHaveBeenCalledTimes(1);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('holds for infer', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { addon, type CancelToken } from './addon';
 import { cancellable, follow } from './abort';
 import { checkTestSet } from './data/check';
@@ -17,7 +18,7 @@ export async function evaluate(network: Network, data: TestSet, options: Checked
   const byClass = checkTestSet(data);
   const total = data.test.length;
   const unreadable = new UnreadablePictures(options.unreadable);
-  const classes: Record<string, Metrics> = {};
+  const measured: [string, Metrics][] = [];
   let done = 0;
   const { controller, unlink } = follow(options.signal);
   const scoreClass = async (items: TestItem[], results: ClassResults, token: CancelToken): Promise<void> => {
@@ -30,15 +31,17 @@ export async function evaluate(network: Network, data: TestSet, options: Checked
   };
   try {
     for (const [name, items] of byClass) {
-      classes[name] = await cancellable(controller.signal, async (token) => {
-        const results = new ClassResults(items);
+      const metrics = await cancellable(controller.signal, async (token) => {
+        const results = new ClassResults(name, items);
         await scoreClass(items, results, token);
-        return results.metrics(name);
+        return results.metrics();
       });
+      measured.push([name, metrics]);
     }
-    return { classes, mean: meanOf(Object.values(classes)) };
+    // Not by assignment: a class may be called __proto__.
+    return { classes: Object.fromEntries(measured), mean: meanOf(measured.map(([, metrics]) => metrics)) };
   } catch (error) {
-    controller.abort(error); // ends the other pictures
+    controller.abort(error); // ends the pictures that wait
     throw error;
   } finally {
     unlink();
@@ -54,11 +57,21 @@ class ClassResults {
   readonly #scores: Float32Array;
   readonly #scored: boolean[];
 
-  constructor(private readonly items: TestItem[]) {
+  constructor(
+    private readonly name: string,
+    private readonly items: TestItem[],
+  ) {
     this.#hasMasks = items.every(({ label, mask }) => label === 0 || mask !== undefined);
     const pixels = this.#hasMasks ? items.length * mapSize : 0;
-    this.#maps = new Float32Array(pixels);
-    this.#masks = new Uint8Array(pixels);
+    try {
+      this.#maps = new Float32Array(pixels);
+      this.#masks = new Uint8Array(pixels);
+    } catch (cause) {
+      const message =
+        `Class "${name}": expected memory for the maps and masks of ${items.length} pictures ` +
+        `(${((5 * pixels) / 2 ** 30).toFixed(1)} GiB), found too little. Evaluate fewer at a time.`;
+      throw new DinomalyError('ERR_OUT_OF_MEMORY', message, { cause });
+    }
     this.#scores = new Float32Array(items.length);
     this.#scored = items.map(() => false);
   }
@@ -74,10 +87,13 @@ class ClassResults {
     this.#scored[index] = true;
   }
 
-  async metrics(name: string): Promise<Metrics> {
-    const kept = this.#pack();
+  async metrics(): Promise<Metrics> {
+    const kept = await this.#pack();
     if (kept.length === 0) {
-      throw new DinomalyError('ERR_DATASET', `Class "${name}": expected test pictures, found none that can be read.`);
+      throw new DinomalyError(
+        'ERR_DATASET',
+        `Class "${this.name}": expected test pictures, found none that can be read.`,
+      );
     }
     const labels = Uint8Array.from(kept, ({ label }) => label);
     const image = await addon().rankingMetrics(labels, this.#scores.subarray(0, kept.length));
@@ -89,14 +105,15 @@ class ClassResults {
   }
 
   /** Moves what was scored over the gaps that skipped pictures left. */
-  #pack(): TestItem[] {
+  async #pack(): Promise<TestItem[]> {
     const kept = this.items.flatMap((_, index) => (this.#scored[index] ? [index] : []));
-    kept.forEach((from, to) => {
-      if (from === to) return;
+    for (const [to, from] of kept.entries()) {
+      if (from === to) continue;
       this.#scores[to] = this.#scores[from]!;
       this.#maps.copyWithin(to * mapSize, from * mapSize, (from + 1) * mapSize);
       this.#masks.copyWithin(to * mapSize, from * mapSize, (from + 1) * mapSize);
-    });
+      await setImmediate(); // thousands of maps take long: others get their turn
+    }
     return kept.map((index) => this.items[index]!);
   }
 }

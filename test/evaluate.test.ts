@@ -95,6 +95,32 @@ test('a mask of another size than its picture is refused', async () => {
   expect((await rejection(model.evaluate(data), 'ERR_DATASET')).message).toMatch(/size, 72 x 60, found 4 x 3/);
 });
 
+test('a class may be called __proto__', async () => {
+  const model = await opened(Dinomaly.create(small));
+  const test = dataset().test.map((item) => ({ ...item, class: '__proto__' }));
+  const { classes, mean } = await model.evaluate({ test });
+  expect(Object.entries(classes)).toEqual([['__proto__', mean]]);
+});
+
+test('the first failure ends the pictures that wait', async () => {
+  const model = await opened(Dinomaly.create(small));
+  const [good] = dataset().test;
+  const failure = new Error('the log is full');
+  let done = 0;
+  const run = model.evaluate(
+    { test: Array.from({ length: 200 }, () => good!) },
+    {
+      onProgress: () => {
+        done++;
+        throw failure;
+      },
+    },
+  );
+  await expect(run).rejects.toBe(failure);
+  await model.score(picture(1)); // waits behind whatever is still under way
+  expect(done).toBeLessThan(20);
+});
+
 test('abort rejects with the reason and leaves a usable model', async () => {
   const model = await opened(Dinomaly.create(small));
   const controller = new AbortController();

@@ -36,9 +36,8 @@ export function addUnreadableOption(command: Command): Command {
 export async function readDataset(root: string, flags: DataFlags): Promise<Dataset> {
   if (flags.layout === 'mvtec') return datasets.mvtec(root, flags.class ? { classes: flags.class } : {});
   const names = flags.class ?? (await foldersIn(root));
-  const classes: Record<string, FolderClass> = {};
-  for (const name of names) classes[name] = await classIn(root, name);
-  return datasets.folder(classes);
+  const classes = await Promise.all(names.map(async (name) => [name, await classIn(root, name)] as const));
+  return datasets.folder(Object.fromEntries(classes));
 }
 
 async function classIn(root: string, name: string): Promise<FolderClass> {

@@ -6,10 +6,10 @@
 
 namespace dinomaly {
 
-/// e^x within 2 units in the last place; 0 below -87.3, finite above 88.
+/// e^x within 2 units in the last place; 0 below -87.3, finite above 88, NaN of NaN.
 inline float vectorExp(float x) {
   const float clamped = x < -87.3f ? -87.3f : (x > 88.0f ? 88.0f : x);
-  const float shifted = clamped * 1.44269504f + 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
+  const float shifted = clamped * 1.44269504f + 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer, the low bits
   const float n = shifted - 12582912.0f;
   const float r = (clamped - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts
   float p = 1.0f / 5040;
@@ -20,9 +20,11 @@ inline float vectorExp(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const int32_t exponent = (static_cast<int32_t>(n) + 127) << 23;
+  uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 127) << 23;  // 2^n; of a NaN anything, without a conversion that is undefined for it
   float power;
-  std::memcpy(&power, &exponent, sizeof power);
+  std::memcpy(&power, &bits, sizeof power);
   return x < -87.3f ? 0.0f : p * power;
 }
 

@@ -5,6 +5,7 @@
 #include "addon/pool_job.h"
 #include "addon/results.h"
 #include "addon/values.h"
+#include "core/map_side.h"
 #include "image/heatmap.h"
 #include "image/prepare.h"
 #include "image/side.h"

@@ -25,6 +25,8 @@ void settle(Napi::Env env, const Napi::Promise::Deferred& deferred, Outcome<T>&&
     }
   } catch (const Napi::Error& e) {  // no room for the value in JavaScript's heap
     deferred.Reject(e.Value());
+  } catch (...) {  // or in C++'s
+    deferred.Reject(errorOf(env, std::current_exception()).Value());
   }
 }
 

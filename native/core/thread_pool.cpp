@@ -9,7 +9,7 @@
 namespace dinomaly {
 namespace {
 
-constexpr int kSpins = 2000;  // some 20 microseconds, longer than the serial parts between most loops
+constexpr int kSpins = 2000;  // tens of microseconds, longer than the serial parts between most loops
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -26,6 +26,9 @@ ThreadPool::ThreadPool(int threads) {
     end();
     throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(threads) + " threads, found that the system starts " +
                                          "no more (" + e.what() + "): ask for fewer");
+  } catch (...) {  // out of memory: threads must be joined before they are destroyed
+    end();
+    throw;
   }
 }
 

@@ -1,5 +1,5 @@
-// The threads of one model's kernels. They wait a few microseconds for the next loop before they sleep, so a machine
-// that has other work to do is not kept from it.
+// The threads of one model's kernels. They spin for tens of microseconds for the next loop before they sleep, so a
+// machine that has other work to do is not kept from it.
 #pragma once
 
 #include <atomic>

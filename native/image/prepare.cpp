@@ -1,9 +1,9 @@
 #include "image/prepare.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "core/map_side.h"
 #include "image/crop.h"
 #include "image/resize.h"
 #include "image/side.h"

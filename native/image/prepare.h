@@ -1,4 +1,4 @@
-// Between a picture's own pixels and the network's: pictures and masks in, maps out (spec.md, Images).
+// Between a picture's own pixels and the network's: pictures and masks in, maps out (paper, 4.1; released code).
 //
 // `resize` is the side a picture is stretched to, `crop` the side of its middle that the network sees.
 // The caller has checked that a buffer is as long as its shape says; all else is checked here.
@@ -8,9 +8,6 @@
 #include <vector>
 
 namespace dinomaly {
-
-/// Side of the maps and masks that metrics and scores are computed on.
-constexpr int64_t kMapSide = 256;
 
 /// RGB pixels (height, width, 3) -> Pillow's resize, then the centre crop: (crop, crop, 3).
 /// Throws ERR_INVALID_ARGUMENT when a side is out of range or crop is larger than resize.

@@ -142,7 +142,7 @@ Decoded Dinomaly::decode(const Features& f, const CancelToken& cancel) {
 }
 
 Maps Dinomaly::maps(const Features& f, const Decoded& decoded, int64_t height, int64_t width) {
-  const int64_t points = f.images * f.rows * f.cols, pixels = mapSide * mapSide;
+  const int64_t points = f.images * f.rows * f.cols, pixels = kMapSide * kMapSide;
   std::vector<Buffer> distances;
   std::vector<const float*> views;
   for (size_t g = 0; g < f.groups.size(); ++g) {
@@ -163,14 +163,19 @@ Maps Dinomaly::maps(const Features& f, const Decoded& decoded, int64_t height, i
 
 void Dinomaly::beginTraining() {
   const std::string idle = "decoder." + std::to_string(decoder_.reached()) + ".";  // and all after it
-  for (Parameter& p : parameters_.all()) {
-    if (!p.info.trainable) continue;
-    if (p.info.name.compare(0, idle.size(), idle) == 0) break;
-    p.gradient = backend_->allocate(p.info.size());
-    for (const auto& [name, state] : kOptimizerState) {
-      p.*state = backend_->allocate(p.info.size());
-      backend_->zero((p.*state).get(), p.info.size());
+  try {
+    for (Parameter& p : parameters_.all()) {
+      if (!p.info.trainable) continue;
+      if (p.info.name.compare(0, idle.size(), idle) == 0) break;
+      p.gradient = backend_->allocate(p.info.size());
+      for (const auto& [name, state] : kOptimizerState) {
+        p.*state = backend_->allocate(p.info.size());
+        backend_->zero((p.*state).get(), p.info.size());
+      }
     }
+  } catch (...) {  // memory ran out: what was made of it is of no use
+    endTraining();
+    throw;
   }
   training_ = true;
 }

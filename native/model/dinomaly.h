@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "core/cancel.h"
+#include "core/map_side.h"
 #include "model/bottleneck.h"
 #include "model/config.h"
 #include "model/decoder.h"
@@ -47,8 +48,6 @@ struct TrainingOptions {
 
 class Dinomaly {
  public:
-  static constexpr int64_t mapSide = 256;
-
   /// Weights are zero until they are set or initialised. Throws ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY.
   Dinomaly(ModelConfig config, std::unique_ptr<Backend> backend);
 

@@ -71,7 +71,7 @@ std::vector<Score> ScoreJob::scores(const CancelToken& cancel) const {
   Dinomaly& network = network_();
   const Features features = network.encode(images, cancel);
   const Maps maps = network.maps(features, network.decode(features, cancel), side, side);
-  constexpr int64_t mapSize = Dinomaly::mapSide * Dinomaly::mapSide;
+  constexpr int64_t mapSize = kMapSide * kMapSide;
   std::vector<Score> results(requests_.size());
   for (size_t i = 0; i < results.size(); ++i) {
     const auto map = maps.maps.begin() + static_cast<int64_t>(i) * mapSize;

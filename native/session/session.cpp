@@ -212,7 +212,7 @@ Inference Session::infer(const Tensor& images, const CancelToken& cancel) {
       append(result.encoder[group], toHost(features.groups[group], shape));
       append(result.decoder[group], toHost(decoded.groups[group], shape));
     }
-    append(result.maps, {std::move(maps.maps), {part.count, Dinomaly::mapSide, Dinomaly::mapSide}});
+    append(result.maps, {std::move(maps.maps), {part.count, kMapSide, kMapSide}});
     result.scores.insert(result.scores.end(), maps.scores.begin(), maps.scores.end());
   }
   return result;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "core/map_side.h"
 #include "error_code.h"
 #include "image/crop.h"
 #include "image/prepare.h"

@@ -1,6 +1,8 @@
 #include "backend/cpu/buffer_pool.h"
 
 #include <cstdlib>
+#include <new>
+#include <string>
 
 #include "core/error.h"
 
@@ -43,9 +45,14 @@ Buffer BufferPool::allocate(int64_t size) {
   return Buffer(block, [pool = shared_from_this(), bytes](float* freed) { pool->release(freed, bytes); });
 }
 
-void BufferPool::release(float* block, size_t bytes) {
+void BufferPool::release(float* block, size_t bytes) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
-  idle_[bytes].push_back(block);
+  try {
+    idle_[bytes].push_back(block);
+  } catch (const std::bad_alloc&) {  // no memory to remember it by
+    std::free(block);
+    return;
+  }
   idleBytes_ += bytes;
   if (idleBytes_ > kMaxIdleBytes) trim();
 }

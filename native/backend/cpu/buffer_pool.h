@@ -17,7 +17,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   Buffer allocate(int64_t size);
 
  private:
-  void release(float* block, size_t bytes);
+  void release(float* block, size_t bytes) noexcept;  // called by destructors
   void trim();
 
   std::mutex mutex_;  // buffers may be dropped by another thread than the network's

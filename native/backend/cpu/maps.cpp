@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
+#include "core/map_side.h"
 
 namespace dinomaly {
 namespace {
 
-constexpr int64_t kSide = 256, kScorePixels = 655;  // int(256 * 256 * 0.01)
+constexpr int64_t kSide = kMapSide, kScorePixels = kSide * kSide / 100;  // 1%, rounded down: 655
 
 /// One axis of the way from patches to the map, as a matrix (256, patches): bilinear with aligned corners to `size`,
 /// bilinear without to 256, then the Gaussian. All three are linear and separable, so the map is Y * patches * X^T.

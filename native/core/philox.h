@@ -8,14 +8,22 @@ namespace dinomaly {
 
 using Philox4 = std::array<uint32_t, 4>;
 
+constexpr int kPhiloxRounds = 10;
+constexpr uint32_t kPhiloxKeyStep0 = 0x9E3779B9u, kPhiloxKeyStep1 = 0xBB67AE85u;  // added to the key after each round
+
+/// One round on the four words of a counter.
+inline void philoxRound(uint32_t& x0, uint32_t& x1, uint32_t& x2, uint32_t& x3, uint32_t key0, uint32_t key1) {
+  const uint64_t a = uint64_t{0xD2511F53u} * x0, b = uint64_t{0xCD9E8D57u} * x2;
+  x0 = static_cast<uint32_t>(b >> 32) ^ x1 ^ key0;
+  x1 = static_cast<uint32_t>(b);
+  x2 = static_cast<uint32_t>(a >> 32) ^ x3 ^ key1;
+  x3 = static_cast<uint32_t>(a);
+}
+
 /// Four random words for one counter under one key. Pure: no state, so any element can be drawn alone.
 inline Philox4 philox(Philox4 counter, uint32_t key0, uint32_t key1) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = 0xD2511F53ull * counter[0], b = 0xCD9E8D57ull * counter[2];
-    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key0, static_cast<uint32_t>(b),
-               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key1, static_cast<uint32_t>(a)};
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
+  for (int round = 0; round < kPhiloxRounds; ++round, key0 += kPhiloxKeyStep0, key1 += kPhiloxKeyStep1) {
+    philoxRound(counter[0], counter[1], counter[2], counter[3], key0, key1);
   }
   return counter;
 }

@@ -21,15 +21,9 @@ void philoxLanes(uint32_t* words, uint32_t first, uint32_t row, const Dropout& d
     x2[lane] = d.iteration;
     x3[lane] = d.place;
   }
-  for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u) {
+  for (int round = 0; round < kPhiloxRounds; ++round, key0 += kPhiloxKeyStep0, key1 += kPhiloxKeyStep1) {
 #pragma omp simd
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const uint64_t a = uint64_t{0xD2511F53u} * x0[lane], b = uint64_t{0xCD9E8D57u} * x2[lane];
-      x0[lane] = static_cast<uint32_t>(b >> 32) ^ x1[lane] ^ key0;
-      x1[lane] = static_cast<uint32_t>(b);
-      x2[lane] = static_cast<uint32_t>(a >> 32) ^ x3[lane] ^ key1;
-      x3[lane] = static_cast<uint32_t>(a);
-    }
+    for (int64_t lane = 0; lane < kLanes; ++lane) philoxRound(x0[lane], x1[lane], x2[lane], x3[lane], key0, key1);
   }
   for (int64_t lane = 0; lane < kLanes; ++lane) {
     words[4 * lane] = x0[lane];

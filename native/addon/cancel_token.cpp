@@ -1,6 +1,5 @@
 #include "addon/cancel_token.h"
 
-#include "addon/values.h"
 #include "core/error.h"
 
 namespace dinomaly {

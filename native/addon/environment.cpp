@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "addon/errors.h"
-
 namespace dinomaly {
 namespace {
 

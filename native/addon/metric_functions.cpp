@@ -32,7 +32,7 @@ Napi::Value rankingMetricsCall(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value aupro(const Napi::CallbackInfo& info) {
+Napi::Value auproCall(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const int64_t width = toInteger(info[2], "width", 1, kLargestSide);
     const int64_t height = toInteger(info[3], "height", 1, kLargestSide);
@@ -45,9 +45,7 @@ Napi::Value aupro(const Napi::CallbackInfo& info) {
     const Napi::Float32Array maps = toFloat32Array(info[1], "maps", size);
     return PoolJob<double>::start(
         info.Env(), {masks, maps},
-        [=, truth = masks.Data(), values = maps.Data()] {
-          return dinomaly::aupro(truth, values, images, width, height);
-        },
+        [=, truth = masks.Data(), values = maps.Data()] { return aupro(truth, values, images, width, height); },
         [](Napi::Env env, double&& value) -> Napi::Value { return Napi::Number::New(env, value); });
   });
 }
@@ -56,7 +54,7 @@ Napi::Value aupro(const Napi::CallbackInfo& info) {
 
 void defineMetricFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("rankingMetrics", Napi::Function::New<rankingMetricsCall>(env, "rankingMetrics"));
-  exports.Set("aupro", Napi::Function::New<aupro>(env, "aupro"));
+  exports.Set("aupro", Napi::Function::New<auproCall>(env, "aupro"));
 }
 
 }  // namespace dinomaly

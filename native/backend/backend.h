@@ -43,7 +43,6 @@ struct OptimizerStep {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;
 
   // Memory. allocate() throws Error(ERR_OUT_OF_MEMORY); contents are undefined.
   virtual Buffer allocate(int64_t size) = 0;
@@ -114,9 +113,9 @@ class Backend {
   // Loss and maps.
   /// distance (rows) = 1 - cosine(e, d) per row of (rows, dim), eps 1e-8 as torch's cosine_similarity.
   virtual void cosineDistance(float* distance, const float* e, const float* d, int64_t rows, int64_t dim) = 0;
-  /// The loose loss of one group (paper, 3.4; spec.md): returns mean over images of 1 - cosine of the flattened (P*D)
-  /// maps; writes dd (B,P,D) = `weight` * its gradient, times 0.1 for patches whose distance is below the k-th largest
-  /// of the batch.
+  /// The loose loss of one group (paper, 3.4): returns mean over images of 1 - cosine of the flattened (P*D) maps;
+  /// writes dd (B,P,D) = `weight` * its gradient, times 0.1 for patches whose distance is below the k-th largest of the
+  /// batch; k from 1 to B*P. In place allowed (dd = d). A loss that is not finite leaves dd as it is.
   virtual double looseLoss(float* dd, const float* e, const float* d, int64_t images, int64_t patches, int64_t dim,
                            int64_t k, float weight) = 0;
   /// Patch distances (B, rows, cols) per group -> maps (B,256,256): enlarged to (h,w) with aligned corners, averaged,
@@ -129,7 +128,9 @@ class Backend {
   // Optimiser.
   /// Sum of squares, in double.
   virtual double squaredNorm(const float* x, int64_t size) = 0;
-  /// StableAdamW with AMSGrad over one tensor (spec.md, Optimiser).
+  /// StableAdamW with AMSGrad over one tensor (released code). g is multiplied by gradientScale, p by 1 - learningRate *
+  /// weightDecay; m, v and vmax are Adam's; then p -= learningRate / max(1, rms(g / denominator)) * m / (1 - beta1^t) /
+  /// denominator, with denominator = sqrt(vmax / (1 - beta2^t)) + eps.
   virtual void stableAdamW(float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
                            const OptimizerStep& step) = 0;
 };

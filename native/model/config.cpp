@@ -1,6 +1,5 @@
 #include "model/config.h"
 
-#include <algorithm>
 #include <string>
 
 #include "core/error.h"

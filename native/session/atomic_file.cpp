@@ -2,11 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -15,8 +13,6 @@
 
 namespace dinomaly {
 namespace {
-
-constexpr char kSuffix[] = ".tmp";
 
 long threadId() {
   return syscall(SYS_gettid);
@@ -55,7 +51,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
                 "'" + path_ + "' could not be written: expected a file or nothing there, found a folder or device.");
   }
   removeStale(folder_, prefix);
-  temporary_ = folder_ + "/" + prefix + std::to_string(getpid()) + "-" + std::to_string(threadId()) + kSuffix;
+  temporary_ = folder_ + "/" + prefix + std::to_string(getpid()) + "-" + std::to_string(threadId()) + ".tmp";
   file_ = FileDescriptor(open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file_) fail("create");
 }

@@ -56,7 +56,6 @@ std::vector<double> interpolate(const std::vector<double>& x, int64_t h, int64_t
 
 class PlainBackend : public Backend {
  public:
-  std::string name() const override { return "plain"; }
   int64_t imagesAtOnce() const override { return 1; }
   Buffer allocate(int64_t size) override {
     const auto block = std::make_shared<std::vector<float>>(static_cast<size_t>(size));

@@ -10,7 +10,6 @@ namespace dinomaly {
 class CpuBackend : public Backend {
  public:
   explicit CpuBackend(int threads) : threads_(threads), pool_(std::make_shared<BufferPool>()) {}
-  std::string name() const override { return "cpu"; }
   int64_t imagesAtOnce() const override { return 1; }  // one picture fills all cores, and its activations stay in cache
 
   // memory.cpp

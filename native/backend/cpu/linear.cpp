@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/matmul.h"

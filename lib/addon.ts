@@ -66,7 +66,7 @@ export interface CancelToken {
 export interface NativeModel {
   /** Reads tensors from files. Names and shapes were checked before; all of the network's, or the optimiser's too. */
   load(sources: TensorSource[]): Promise<void>;
-  /** Draws weights: of the whole network, or of bottleneck and decoder alone (spec.md, init). */
+  /** Draws weights: of the whole network, or of bottleneck and decoder alone (native/model/parameters.h). */
   initialise(what: 'all' | 'trainable', seed: number): Promise<void>;
   /** Names and shapes of all parameters, in the released order. */
   parameters(): { name: string; shape: number[]; trainable: boolean }[];

@@ -6,8 +6,8 @@
 
 namespace dinomaly {
 
-/// First row and column that the crop keeps: round((resize - crop) / 2), half to even as Python rounds (spec.md,
-/// Images). Throws ERR_INVALID_ARGUMENT unless 1 <= crop <= resize.
+/// First row and column that the crop keeps: round((resize - crop) / 2), half to even as Python rounds. Throws
+/// ERR_INVALID_ARGUMENT unless 1 <= crop <= resize.
 int64_t cropOffset(int64_t resize, int64_t crop);
 
 /// pixels (side, side, channels) -> its middle (crop, crop, channels). Throws as cropOffset.

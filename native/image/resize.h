@@ -6,7 +6,7 @@
 
 namespace dinomaly {
 
-/// What `Image.resize((newWidth, newHeight), Image.BILINEAR)` gives (spec.md, Images): a triangle as wide as the
+/// What `Image.resize((newWidth, newHeight), Image.BILINEAR)` gives: a triangle as wide as the
 /// reduction, 22-bit fixed-point weights, first along x and then along y, rounded to bytes after each. Pillow 12.3 and
 /// newer go along y first in some pictures that lose more height than width; this is the older order, which the
 /// published numbers were made with.

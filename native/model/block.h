@@ -43,7 +43,7 @@ class Block {
     Buffer x, mean1, rstd1, n1, qkv, mixed, x1, mean2, rstd2, n2, hidden, act;
   };
 
-  /// y may be x. tape null: nothing is kept.
+  /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Buffer forward(Backend& backend, const Buffer& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
   /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
   void backward(Backend& backend, const Buffer& dx, Shape shape, const Tape& tape, const CancelToken& cancel) const;

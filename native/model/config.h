@@ -1,4 +1,4 @@
-// The network's shape. Defaults, names and meaning: spec in the docstrings of lib/dinomaly.ts.
+// The network's shape. What the fields mean is in the docstrings of lib/types.ts.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Gradient clipping and StableAdamW with AMSGrad over all trainable parameters (spec.md, Optimiser).
+// Gradient clipping and StableAdamW with AMSGrad over all trainable parameters (paper, 4.1).
 #pragma once
 
 #include "backend/backend.h"

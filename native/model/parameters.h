@@ -41,8 +41,8 @@ class Parameters {
   std::vector<Parameter>& all() { return list_; }
   const std::vector<Parameter>& all() const { return list_; }
 
-  /// Random values from seed: linears truncated normal, std 0.01, cut at +-0.03, biases 0, norms 1 and 0 (spec.md,
-  /// init); an encoder's tokens and positions normal, std 0.02, LayerScale 1.
+  /// Random values from seed: linears truncated normal, std 0.01, cut at +-0.03, biases 0, norms 1 and 0 (released
+  /// code); an encoder's tokens and positions truncated normal, std 0.02, cut at +-0.06, LayerScale 1.
   void initialise(bool encoderToo, uint64_t seed);
 
  private:

@@ -1,4 +1,4 @@
-// The two schedules of a training run (spec.md, Loss and Optimiser).
+// The two schedules of a training run (paper, 3.4 and 4.1; released code where they differ).
 #pragma once
 
 #include <cstdint>

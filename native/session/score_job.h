@@ -9,8 +9,9 @@
 
 namespace dinomaly {
 
-/// Pictures that go through the network together, in scoring and inference: enough to keep the cores busy, few enough
-/// to bound memory and the time until a cancellation is noticed.
+/// Pictures that go through the network together, in scoring and inference; how many of them are computed at once is
+/// the backend's choice (imagesAtOnce). Few enough to bound memory and what is computed for a request that was
+/// cancelled.
 constexpr int64_t kBatchCap = 8;
 
 struct Score {

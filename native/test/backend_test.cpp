@@ -63,8 +63,6 @@ Values run(Backend& backend, const Values& tensors, const Operation& operation) 
   std::vector<Tensor> owned;
   std::vector<float*> pointers;
   for (const auto& t : tensors) pointers.push_back(owned.emplace_back(backend, t).data());
-  pointers.clear();
-  for (const Tensor& t : owned) pointers.push_back(t.data());
   operation(backend, pointers);
   Values results;
   for (const Tensor& t : owned) results.push_back(t.values());

@@ -11,26 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "session/half.h"
+
 namespace dinomaly {
 
 struct TestTensor {
   std::vector<int64_t> shape;
   std::vector<float> values;  // F32, F16, BF16, U8 and I64, all as float
 };
-
-inline float floatFromBits(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-inline float floatFromHalf(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
-  if (exponent == 31) return floatFromBits(sign | 0x7f800000u | mantissa << 13);  // infinite or NaN
-  if (exponent != 0) return floatFromBits(sign | (exponent + 112) << 23 | mantissa << 13);
-  const float subnormal = static_cast<float>(mantissa) / (1 << 24);
-  return sign != 0 ? -subnormal : subnormal;
-}
 
 template <typename T, typename Convert>
 std::vector<float> convertAll(const char* bytes, size_t size, Convert convert) {
@@ -45,10 +33,8 @@ std::vector<float> convertAll(const char* bytes, size_t size, Convert convert) {
 
 inline std::vector<float> toFloats(const std::string& dtype, const char* bytes, size_t size) {
   if (dtype == "F32") return convertAll<float>(bytes, size, [](float value) { return value; });
-  if (dtype == "F16") return convertAll<uint16_t>(bytes, size, floatFromHalf);
-  if (dtype == "BF16") {
-    return convertAll<uint16_t>(bytes, size, [](uint16_t value) { return floatFromBits(uint32_t{value} << 16); });
-  }
+  if (dtype == "F16") return convertAll<uint16_t>(bytes, size, float16ToFloat);
+  if (dtype == "BF16") return convertAll<uint16_t>(bytes, size, bfloat16ToFloat);
   if (dtype == "U8") return convertAll<uint8_t>(bytes, size, [](uint8_t value) { return static_cast<float>(value); });
   if (dtype == "I64") return convertAll<int64_t>(bytes, size, [](int64_t value) { return static_cast<float>(value); });
   throw std::runtime_error("test reader: unknown dtype " + dtype);

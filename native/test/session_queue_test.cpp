@@ -53,6 +53,15 @@ class Fixture {
   void push(const std::string& name, const CancelToken& token = {}) {
     push(name, token, [](const CancelToken&) {});
   }
+  /// A job that goes on until it is cancelled; ready when it has begun.
+  std::future<void> pushEndless(const std::string& name, const CancelToken& token) {
+    const auto started = std::make_shared<std::promise<void>>();
+    push(name, token, [started](const CancelToken& cancel) {
+      started->set_value();
+      while (true) cancel.check();
+    });
+    return started->get_future();
+  }
 
   /// Waits until every job pushed before has been seen to.
   void drain() {
@@ -104,14 +113,10 @@ TEST_CASE("a job that was cancelled while it waited does not run") {
 TEST_CASE("a running job sees that it is cancelled, the next one does not") {
   Fixture f;
   const CancelToken token;
-  std::promise<void> started;
-  f.push("a", token, [&](const CancelToken& cancel) {
-    started.set_value();
-    while (true) cancel.check();
-  });
+  std::future<void> started = f.pushEndless("a", token);
   f.push("b", {}, [](const CancelToken& cancel) { cancel.check(); });
   f.open();
-  started.get_future().wait();
+  started.wait();
   token.cancel();
   f.drain();
   CHECK(f.log() == Log{"gate done", "a cancelled", "b done"});
@@ -120,14 +125,10 @@ TEST_CASE("a running job sees that it is cancelled, the next one does not") {
 TEST_CASE("stopping cancels what runs, fails what waits and what comes later, and leaves foreign tokens alone") {
   Fixture f;
   const CancelToken token;
-  std::promise<void> started;
-  f.push("a", token, [&](const CancelToken& cancel) {
-    started.set_value();
-    while (true) cancel.check();
-  });
+  std::future<void> started = f.pushEndless("a", token);
   f.push("b");
   f.open();
-  started.get_future().wait();
+  started.wait();
   f.thread().stop();
   f.thread().stop();
   f.waitForEnd();

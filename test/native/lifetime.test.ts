@@ -145,6 +145,31 @@ test('an uncaught error while a model computes ends the process as it would with
   expect(errors).toMatch(/Error: mine/);
 });
 
+test('memory that runs out is an error, and the model stays usable', async () => {
+  expect(
+    await run(`
+      const { execFileSync } = require('node:child_process');
+      const { readFileSync } = require('node:fs');
+      const model = await openModel();
+      await model.score(picture(0), side, token());
+      // Copies of the pixels fit into the address space that is left; the patches, and a copy of the tensor, do not.
+      const large = 8400;
+      const pixels = new Uint8Array(large * large * 3);
+      const tensor = new Float32Array(3 * large * large);
+      const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]);
+      execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (pages * 4096 + 600 * 2 ** 20)]);
+      const report = (error) => console.log(error.code);
+      await model.score(pixels, large, token()).catch(report); // on the compute thread
+      try {
+        void model.infer(tensor, [1, 3, large, large], token()); // already when it is copied
+      } catch (error) {
+        report(error);
+      }
+      console.log((await model.score(picture(0), side, token())).map.length);
+    `),
+  ).toEqual(clean('ERR_OUT_OF_MEMORY\nERR_OUT_OF_MEMORY\n65536\n'));
+});
+
 test('several workers at once, each with models of its own', async () => {
   const work = () =>
     new Promise<number>((resolve, reject) => {

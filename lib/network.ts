@@ -6,6 +6,6 @@ import type { ModelConfig } from './types';
 export interface Network {
   native: NativeModel;
   config: ModelConfig;
-  /** Bounds how many decoded pictures this model holds in memory. */
+  /** Bounds how many decoded pictures that are scored this model holds in memory. */
   pictures: Limit;
 }

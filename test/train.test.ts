@@ -162,21 +162,6 @@ describe('abort', () => {
     expect(Buffer.compare(await bytesOf(model), before)).toBe(0);
   });
 
-  test('does not wait for the pictures that are scored at the same time', async () => {
-    const model = await opened(Dinomaly.create(small));
-    const reason = new Error('enough');
-    const controller = new AbortController();
-    const scores = Array.from({ length: 300 }, (_, i) => model.score(picture(i)));
-    let scored = 0;
-    for (const score of scores) void score.then(() => scored++);
-    const run = model.train(smallDataset(), { ...schedule, signal: controller.signal });
-    await scores[0];
-    controller.abort(reason);
-    await expect(run).rejects.toBe(reason);
-    expect(scored).toBeLessThan(300);
-    await Promise.all(scores);
-  });
-
   test('does not wait for a batch that never comes', async () => {
     const never: AsyncIterable<Tensor> = {
       [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}), return: () => new Promise(() => {}) }),
@@ -217,6 +202,20 @@ test('a second training at the same time is refused; a score has the weights of 
   await score();
   expect(scores).toHaveLength(3);
   expect(new Set(scores).size).toBe(3);
+});
+
+test('training goes on, and is aborted at once, while many pictures wait to be scored', async () => {
+  const model = await opened(Dinomaly.create(small));
+  const scores = Array.from({ length: 300 }, (_, i) => model.score(picture(i)));
+  let scored = 0;
+  for (const score of scores) void score.then(() => scored++);
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const onProgress = (): void => controller.abort(reason);
+  const run = model.train(smallDataset(), { ...schedule, onProgress, signal: controller.signal });
+  await expect(run).rejects.toBe(reason);
+  expect(scored).toBeLessThan(300);
+  await Promise.all(scores);
 });
 
 test('a loss that is not finite stops training and leaves the weights of the iteration before', async () => {

@@ -3,6 +3,7 @@ import type { TrainingPicture } from '../addon';
 import { checkTrainSet } from '../data/check';
 import { DinomalyError } from '../errors';
 import { readPicture } from '../image/prepare';
+import { Limit } from '../limit';
 import type { Network } from '../network';
 import type { CheckedTrainOptions } from '../options';
 import type { TrainItem, TrainSet } from '../types';
@@ -10,14 +11,18 @@ import { UnreadablePictures } from '../unreadable';
 import { permutation } from './order';
 import type { Batch, BatchSource } from './source';
 
+/** Decoded training pictures in memory at once, beside those that are scored: a batch must not wait until all of them are. */
+const picturesAtOnce = 8;
+
 /** Shuffled epochs of a data set; the last incomplete batch of each is dropped (spec: released code). */
 export class DatasetSource implements BatchSource {
   readonly identity: Record<string, unknown>;
   readonly #items: TrainItem[];
   readonly #unreadable: UnreadablePictures;
+  readonly #reading = new Limit(picturesAtOnce);
   #iteration = 0;
 
-  /** @param signal ends waiting for pictures: others may be scored first */
+  /** @param signal ends waiting for pictures, which may come from a slow disk */
   constructor(
     private readonly network: Network,
     data: TrainSet,
@@ -75,8 +80,8 @@ export class DatasetSource implements BatchSource {
   }
 
   async #picture(id: number): Promise<TrainingPicture> {
-    const { native, config, pictures } = this.network;
+    const { native, config } = this.network;
     if (native.hasFeatures(id)) return { id };
-    return pictures.run(async () => ({ id, pixels: await readPicture(this.#items[id]!.image, config.image) }));
+    return this.#reading.run(async () => ({ id, pixels: await readPicture(this.#items[id]!.image, config.image) }));
   }
 }

@@ -128,9 +128,10 @@ class Backend {
   // Optimiser.
   /// Sum of squares, in double.
   virtual double squaredNorm(const float* x, int64_t size) = 0;
-  /// StableAdamW with AMSGrad over one tensor (released code). g is multiplied by gradientScale, p by 1 - learningRate *
-  /// weightDecay; m, v and vmax are Adam's; then p -= learningRate / max(1, rms(g / denominator)) * m / (1 - beta1^t) /
-  /// denominator, with denominator = sqrt(vmax / (1 - beta2^t)) + eps.
+  /// StableAdamW with AMSGrad over one tensor (released code). g is multiplied by gradientScale, and p by
+  /// 1 - learningRate * weightDecay; m, v and vmax are Adam's; then
+  /// p -= learningRate / max(1, rms(g / denominator)) * m / (1 - beta1^t) / denominator,
+  /// denominator = sqrt(vmax / (1 - beta2^t)) + eps.
   virtual void stableAdamW(float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
                            const OptimizerStep& step) = 0;
 };

@@ -48,11 +48,14 @@ async function classIn(root: string, name: string): Promise<FolderClass> {
   );
 }
 
-/** Names of the folders in a folder. */
+/** Names of the folders in a folder, sorted: the order of classes is part of what a training run depends on. */
 async function foldersIn(folder: string): Promise<string[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.')).map((entry) => entry.name);
+    return entries
+      .filter((entry) => !entry.isFile() && !entry.name.startsWith('.'))
+      .map((entry) => entry.name)
+      .sort();
   } catch (cause) {
     const message = `Expected a folder at ${folder}: ${(cause as Error).message}`;
     throw new DinomalyError('ERR_FILE_NOT_FOUND', message, { cause });

@@ -5,7 +5,7 @@ import { demoPage, origin, type ShownPicture } from './demoPage';
 import { evaluateWithProgress } from './evaluation';
 import { metricsTable } from './metricsTable';
 import { addRuntimeOptions, given, type RuntimeFlags } from './options';
-import { addJsonOption, printResult, saveFile } from './output';
+import { addJsonOption, prepareFolderOf, printResult, saveFile } from './output';
 import { toNumber } from './parsers';
 import { scorePictures } from './scoring';
 import { trainWithProgress } from './training';
@@ -49,12 +49,13 @@ export function addDemo(program: Command, signal: AbortSignal): void {
 
 async function demo({ seed, output, json, ...runtime }: DemoFlags, signal: AbortSignal): Promise<void> {
   const start = performance.now();
+  const files = { model: path.join(output, 'model.safetensors'), page: path.join(output, 'index.html') };
+  await prepareFolderOf(files.model);
   const dataset = await datasets.mvtec(demoFolder);
-  await using model = await Dinomaly.create({ image, seed, ...given({ ...runtime }), signal });
+  await using model = await Dinomaly.create({ image, seed, ...given(runtime), signal });
   await trainWithProgress(model, dataset, { ...schedule, seed, signal });
   const evaluation = await evaluateWithProgress(model, dataset, { signal });
   const pictures = await showPictures(model, dataset, path.join(output, 'heatmaps'), signal);
-  const files = { model: path.join(output, 'model.safetensors'), page: path.join(output, 'index.html') };
   await saveFile(files.page, await demoPage(evaluation, pictures, seed));
   await model.save(files.model);
   const heatmaps = pictures.map(({ heatmap }) => heatmap);

@@ -5,7 +5,7 @@ import { fields, integer, invalid, parse } from './validate';
 
 const mapSize = fields({ width: integer(1), height: integer(1) });
 
-/** Numbers, or one list of them per picture; joined in order. Uint8Array labels and Float32Array scores are not copied. */
+/** Numbers, or one list of them per picture; joined in order. */
 export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[];
 
 /**
@@ -71,8 +71,9 @@ function pair(labelsName: string, labels: Values, scoresName: string, scores: Va
   return [bytes, floats];
 }
 
+/** Always a copy: native code reads it on another thread, where the caller's own could be transferred away. */
 function toLabels(name: string, values: Values): Uint8Array {
-  if (values instanceof Uint8Array) return values;
+  if (values instanceof Uint8Array) return new Uint8Array(values);
   const { parts, length } = partsOf(name, values);
   const joined = new Uint8Array(length);
   let at = 0;
@@ -82,8 +83,9 @@ function toLabels(name: string, values: Values): Uint8Array {
   return joined;
 }
 
+/** As {@link toLabels}. */
 function toFloats(name: string, values: Values): Float32Array {
-  if (values instanceof Float32Array) return values;
+  if (values instanceof Float32Array) return new Float32Array(values);
   const { parts, length } = partsOf(name, values);
   const joined = new Float32Array(length);
   let at = 0;

@@ -171,6 +171,15 @@ describe('metrics', () => {
     found.forEach((value, i) => expect(Math.abs(value - wanted[i]!)).toBeLessThanOrEqual(1e-6));
   });
 
+  test('go on with their own copy when the arrays are transferred away meanwhile', async () => {
+    const labels = Uint8Array.from({ length: 1 << 20 }, (_, i) => i % 2);
+    const scores = Float32Array.from(labels);
+    const result = metrics.auroc(labels, scores);
+    structuredClone([labels, scores], { transfer: [labels.buffer, scores.buffer] });
+    expect(scores.length).toBe(0);
+    expect(await result).toBe(1);
+  });
+
   test('take lists per picture, booleans and plain numbers', async () => {
     expect(await metrics.auroc([false, true, true], [0.1, 0.7, 0.5])).toBe(1);
     expect(await metrics.auroc([[0], [1, 1]], [[0.6], [0.7, 0.5]])).toBe(0.5);

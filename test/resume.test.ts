@@ -88,6 +88,9 @@ describe('resume', () => {
     );
     const otherData = model.train(smallDataset(5), resume);
     expect((await rejection(otherData, 'ERR_RESUME_MISMATCH')).message).toMatch(/pictures \(12 there, 10 here\)/);
+    const { train: pictures } = smallDataset();
+    const renamed = model.train({ train: pictures.map((item) => ({ ...item, class: 'other' })) }, resume);
+    expect((await rejection(renamed, 'ERR_RESUME_MISMATCH')).message).toMatch(/differs in order \("\w+" there/);
     const iterable = model.train(batches(9), resume);
     expect((await rejection(iterable, 'ERR_RESUME_MISMATCH')).message).toMatch(/iterable/);
     const other = await opened(Dinomaly.create({ ...small, dropout: 0.4 }));

@@ -33,15 +33,20 @@ export function nameOf(image: ImageInput): string {
  */
 export async function decodeRgb(image: ImageInput): Promise<Pixels> {
   checkImage(image);
-  if (isRaw(image) && image.channels === 3) return image;
+  if (isRaw(image) && image.channels === 3) return copyOf(image);
   return decode(image, (pipeline) => pipeline.removeAlpha().toColourspace('srgb'));
 }
 
 /** Decodes a mask to one grey channel, treated as {@link decodeRgb} treats pictures. */
 export async function decodeGrey(image: ImageInput): Promise<Pixels> {
   checkImage(image);
-  if (isRaw(image) && image.channels === 1) return image;
+  if (isRaw(image) && image.channels === 1) return copyOf(image);
   return decode(image, (pipeline) => pipeline.removeAlpha().toColourspace('b-w'));
+}
+
+/** Native code reads pixels on another thread, where the caller's own could be transferred away from under it. */
+function copyOf({ data, width, height }: RawImage): Pixels {
+  return { data: new Uint8Array(data), width, height };
 }
 
 /** PNG of RGB pixels. */

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
 import { orAborted } from '../abort';
 import type { TrainingPicture } from '../addon';
 import { checkTrainSet } from '../data/check';
@@ -13,6 +15,12 @@ import type { Batch, BatchSource } from './source';
 
 /** Decoded training pictures in memory at once, beside those that are scored: a batch must not wait until all of them are. */
 const picturesAtOnce = 8;
+
+/** A digest of the pictures' classes and names in their order, wherever their folder lies now. */
+function orderOf(items: TrainItem[]): string {
+  const names = items.map(({ class: name, image }) => [name, typeof image === 'string' ? path.basename(image) : '']);
+  return createHash('sha256').update(JSON.stringify(names)).digest('hex').slice(0, 16);
+}
 
 /** Shuffled epochs of a data set; the last incomplete batch of each is dropped (spec: released code). */
 export class DatasetSource implements BatchSource {
@@ -31,7 +39,7 @@ export class DatasetSource implements BatchSource {
   ) {
     const { batchSize, unreadable } = options;
     this.#items = checkTrainSet(data);
-    this.identity = { batchSize, unreadable, pictures: this.#items.length };
+    this.identity = { batchSize, unreadable, pictures: this.#items.length, order: orderOf(this.#items) };
     this.#unreadable = new UnreadablePictures(unreadable);
     if (this.#items.length < batchSize) {
       throw new DinomalyError(

@@ -25,7 +25,7 @@ export interface MachineReport {
   threads: number;
   /** The processor's instructions that matter here: `x86-64`, `avx2` or `avx512`. */
   isa: string;
-  /** Version of oneDNN, which multiplies the matrices. */
+  /** Version of oneDNN, which multiplies the matrices inside attention. */
   oneDNN: string;
   /** Folder of downloaded encoders. */
   hubCache: string;

@@ -64,7 +64,11 @@ class Backend {
   virtual void embed(float* y, const float* patches, const float* cls, const float* registers, const float* positions,
                      int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) = 0;
 
-  // Linear layers: w (out,in), as PyTorch's Linear keeps it.
+  // Linear layers: w (out,in) and its gradient lie in an order of the backend's own, in which nothing but these four
+  // and operations element by element reads them.
+  /// From and to rows on the host, as PyTorch's Linear keeps them.
+  virtual void uploadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;
+  virtual void downloadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;
   virtual void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                       const Epilogue& epilogue) = 0;
   /// dx (rows,in) = dy (rows,out) w
@@ -126,7 +130,7 @@ class Backend {
   virtual void imageScores(float* scores, const float* maps, int64_t images) = 0;
 
   // Optimiser.
-  /// Sum of squares, in double.
+  /// Sum of squares; chunks of it are added in double.
   virtual double squaredNorm(const float* x, int64_t size) = 0;
   /// StableAdamW with AMSGrad over one tensor (released code). g is multiplied by gradientScale, and p by
   /// 1 - learningRate * weightDecay; m, v and vmax are Adam's; then

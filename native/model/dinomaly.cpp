@@ -45,13 +45,13 @@ std::vector<ParameterInfo> Dinomaly::parameters() const {
 
 void Dinomaly::setParameter(const std::string& name, const float* values) {
   Parameter& p = parameters_.at(name);
-  backend_->upload(p.value.get(), values, p.info.size());
+  parameters_.upload(p, p.value, values);
   encoder_.weightsChanged();
 }
 
 void Dinomaly::getParameter(const std::string& name, float* values) const {
   const Parameter& p = parameters_.at(name);
-  backend_->download(values, p.value.get(), p.info.size());
+  parameters_.download(p, values, p.value);
 }
 
 void Dinomaly::initialise(bool encoderToo, uint64_t seed) {
@@ -238,30 +238,30 @@ std::vector<ParameterInfo> Dinomaly::optimizerState() const {
   return infos;
 }
 
-std::pair<Buffer, int64_t> Dinomaly::stateOf(const std::string& name) const {
+std::pair<const Parameter&, const Buffer&> Dinomaly::stateOf(const std::string& name) const {
   for (const auto& [prefix, state] : kOptimizerState) {
     const std::string start = prefix;
     if (name.compare(0, start.size(), start) != 0) continue;
     const Parameter& p = parameters_.at(name.substr(start.size()));
-    if (p.*state) return {p.*state, p.info.size()};
+    if (p.*state) return {p, p.*state};
   }
   throw Error("ERR_INTERNAL", "the optimiser has no state " + name);
 }
 
 void Dinomaly::setOptimizerState(const std::string& name, const float* values) {
-  const auto [buffer, size] = stateOf(name);
-  backend_->upload(buffer.get(), values, size);
+  const auto [parameter, state] = stateOf(name);
+  parameters_.upload(parameter, state, values);
 }
 
 void Dinomaly::getOptimizerState(const std::string& name, float* values) const {
-  const auto [buffer, size] = stateOf(name);
-  backend_->download(values, buffer.get(), size);
+  const auto [parameter, state] = stateOf(name);
+  parameters_.download(parameter, values, state);
 }
 
 std::vector<float> Dinomaly::gradient(const std::string& name) const {
   const Parameter& p = parameters_.at(name);
   std::vector<float> values(static_cast<size_t>(p.info.size()));
-  backend_->download(values.data(), p.gradient.get(), p.info.size());
+  parameters_.download(p, values.data(), p.gradient);
   return values;
 }
 

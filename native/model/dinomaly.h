@@ -91,7 +91,7 @@ class Dinomaly {
 
  private:
   Shape shapeOf(const Features& features) const;
-  std::pair<Buffer, int64_t> stateOf(const std::string& name) const;
+  std::pair<const Parameter&, const Buffer&> stateOf(const std::string& name) const;
 
   const ModelConfig config_;
   const std::unique_ptr<Backend> backend_;

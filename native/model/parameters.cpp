@@ -58,12 +58,11 @@ Parameters::Parameters(const ModelConfig& config, Backend& backend) : backend_(b
 }
 
 void Parameters::add(std::string name, std::vector<int64_t> shape, bool trainable, Start start) {
-  Parameter parameter{{std::move(name), std::move(shape), trainable}, {}, {}, {}, {}, {}};
+  Parameter parameter{{std::move(name), std::move(shape), trainable}, start, {}, {}, {}, {}, {}};
   parameter.value = backend_.allocate(parameter.info.size());
   backend_.zero(parameter.value.get(), parameter.info.size());
   index_[parameter.info.name] = list_.size();
   list_.push_back(std::move(parameter));
-  starts_.push_back(start);
 }
 
 void Parameters::addLinear(const std::string& name, int64_t in, int64_t out, bool trainable) {
@@ -97,16 +96,34 @@ const Parameter& Parameters::at(const std::string& name) const {
   return list_[found->second];
 }
 
+void Parameters::upload(const Parameter& p, const Buffer& to, const float* from) {
+  const int64_t size = p.info.size(), out = p.info.shape[0];
+  if (p.start == Start::linear) {
+    backend_.uploadWeight(to.get(), from, size / out, out);
+  } else {
+    backend_.upload(to.get(), from, size);
+  }
+}
+
+void Parameters::download(const Parameter& p, float* to, const Buffer& from) const {
+  const int64_t size = p.info.size(), out = p.info.shape[0];
+  if (p.start == Start::linear) {
+    backend_.downloadWeight(to, from.get(), size / out, out);
+  } else {
+    backend_.download(to, from.get(), size);
+  }
+}
+
 void Parameters::initialise(bool encoderToo, uint64_t seed) {
   for (size_t i = 0; i < list_.size(); ++i) {
     const Parameter& p = list_[i];
     if (!p.info.trainable && !encoderToo) continue;
-    std::vector<float> values(static_cast<size_t>(p.info.size()), starts_[i] == Start::ones ? 1.0f : 0.0f);
-    if (starts_[i] == Start::linear || starts_[i] == Start::tokens) {
-      const float std = starts_[i] == Start::linear ? 0.01f : 0.02f;
+    std::vector<float> values(static_cast<size_t>(p.info.size()), p.start == Start::ones ? 1.0f : 0.0f);
+    if (p.start == Start::linear || p.start == Start::tokens) {
+      const float std = p.start == Start::linear ? 0.01f : 0.02f;
       fillNormal(values, seed, static_cast<uint32_t>(i), std, 3.0f);
     }
-    backend_.upload(p.value.get(), values.data(), p.info.size());
+    upload(p, p.value, values.data());
   }
 }
 

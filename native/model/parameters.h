@@ -19,15 +19,16 @@ struct ParameterInfo {
   int64_t size() const;
 };
 
+/// How a parameter starts when it is not read from a file; those that start as `linear` are linear layers' weights.
+enum class Start { zeros, ones, linear, tokens };
+
 struct Parameter {
   ParameterInfo info;
+  Start start;
   Buffer value;
   // In training only: the gradient and the optimiser's moments. Null where the loss never comes.
   Buffer gradient, moment, secondMoment, maxSecondMoment;
 };
-
-/// How a parameter starts when it is not read from a file.
-enum class Start { zeros, ones, linear, tokens };
 
 class Parameters {
  public:
@@ -41,6 +42,10 @@ class Parameters {
   std::vector<Parameter>& all() { return list_; }
   const std::vector<Parameter>& all() const { return list_; }
 
+  /// Between rows on the host and one of the parameter's buffers, its value, gradient or moments.
+  void upload(const Parameter& p, const Buffer& to, const float* from);
+  void download(const Parameter& p, float* to, const Buffer& from) const;
+
   /// Random values from seed: linears truncated normal, std 0.01, cut at +-0.03, biases 0, norms 1 and 0 (released
   /// code); an encoder's tokens and positions truncated normal, std 0.02, cut at +-0.06, LayerScale 1.
   void initialise(bool encoderToo, uint64_t seed);
@@ -53,7 +58,6 @@ class Parameters {
 
   Backend& backend_;
   std::vector<Parameter> list_;
-  std::vector<Start> starts_;
   std::unordered_map<std::string, size_t> index_;
 };
 

@@ -55,6 +55,25 @@ class Tensor {
   Buffer buffer_;
 };
 
+/// A linear layer's weight (out,in) in the order of a backend, between guard values too.
+class Weight {
+ public:
+  Weight(Backend& backend, const float* rows, int64_t in, int64_t out)
+      : backend_(backend), in_(in), out_(out), tensor_(backend, std::vector<float>(static_cast<size_t>(in * out))) {
+    backend.uploadWeight(tensor_.data(), rows, in, out);
+  }
+  float* data() const { return tensor_.data(); }
+  void giveBack(float* rows) const {
+    backend_.downloadWeight(rows, tensor_.data(), in_, out_);
+    tensor_.values();  // looks at the guards
+  }
+
+ private:
+  Backend& backend_;
+  int64_t in_, out_;
+  Tensor tensor_;
+};
+
 using Values = std::vector<std::vector<float>>;
 using Operation = std::function<void(Backend&, std::vector<float*>)>;
 
@@ -139,26 +158,37 @@ void differentiate(const std::string& what, const Values& inputs, const std::vec
 TEST_CASE("linear layers agree with plain loops") {
   struct {
     int64_t rows, in, out;
-  } cases[] = {{1, 64, 64}, {5, 128, 384}, {202, 96, 200}, {405, 130, 300}, {150, 588, 1}};
+  } cases[] = {{1, 64, 64},   {5, 128, 384},    {202, 96, 200}, {405, 130, 300},
+               {150, 588, 1}, {789, 384, 1152}, {77, 1000, 40}};
   for (const auto& c : cases) {
     const std::string shape = std::to_string(c.rows) + "x" + std::to_string(c.in) + "x" + std::to_string(c.out);
     const Values t = {noise(c.rows * c.out, 1), noise(c.rows * c.in, 2), noise(c.out * c.in, 3),
                       noise(c.out, 4),          noise(c.out, 5),         noise(c.rows * c.out, 6)};
-    agree("linear " + shape, t, 1e-5,
-          [c](Backend& b, std::vector<float*> p) { b.linear(p[0], p[1], p[2], c.rows, c.in, c.out, {}); });
-    agree("linear, bias, gelu " + shape, t, 1e-5, [c](Backend& b, std::vector<float*> p) {
-      b.linear(p[0], p[1], p[2], c.rows, c.in, c.out, {p[3], Activation::gelu, nullptr, nullptr});
+    const auto withWeight = [&](const std::string& what,
+                                const std::function<void(Backend&, std::vector<float*>, float*)>& operation) {
+      agree(what + " " + shape, t, 1e-5, [&](Backend& b, std::vector<float*> p) {
+        const Weight w(b, p[2], c.in, c.out);
+        operation(b, p, w.data());
+        w.giveBack(p[2]);
+      });
+    };
+    withWeight("a weight there and back", [](Backend&, const std::vector<float*>&, float*) {});
+    withWeight("linear",
+               [c](Backend& b, std::vector<float*> p, float* w) { b.linear(p[0], p[1], w, c.rows, c.in, c.out, {}); });
+    withWeight("linear, bias, gelu", [c](Backend& b, std::vector<float*> p, float* w) {
+      b.linear(p[0], p[1], w, c.rows, c.in, c.out, {p[3], Activation::gelu, nullptr, nullptr});
     });
-    agree("linear, bias, scale, residual " + shape, t, 1e-5, [c](Backend& b, std::vector<float*> p) {
-      b.linear(p[0], p[1], p[2], c.rows, c.in, c.out, {p[3], Activation::none, p[4], p[5]});
+    withWeight("linear, bias, scale, residual", [c](Backend& b, std::vector<float*> p, float* w) {
+      b.linear(p[0], p[1], w, c.rows, c.in, c.out, {p[3], Activation::none, p[4], p[5]});
     });
-    agree("linear onto its residual " + shape, t, 1e-5, [c](Backend& b, std::vector<float*> p) {
-      b.linear(p[5], p[1], p[2], c.rows, c.in, c.out, {p[3], Activation::none, nullptr, p[5]});
+    withWeight("linear onto its residual", [c](Backend& b, std::vector<float*> p, float* w) {
+      b.linear(p[5], p[1], w, c.rows, c.in, c.out, {p[3], Activation::none, nullptr, p[5]});
     });
-    agree("linear's input gradient " + shape, t, 1e-5,
-          [c](Backend& b, std::vector<float*> p) { b.linearInputGradient(p[1], p[0], p[2], c.rows, c.in, c.out); });
-    agree("linear's weight gradient " + shape, t, 1e-5, [c](Backend& b, std::vector<float*> p) {
-      b.linearWeightGradient(p[2], p[3], p[0], p[1], c.rows, c.in, c.out);
+    withWeight("linear's input gradient", [c](Backend& b, std::vector<float*> p, float* w) {
+      b.linearInputGradient(p[1], p[0], w, c.rows, c.in, c.out);
+    });
+    withWeight("linear's weight gradient", [c](Backend& b, std::vector<float*> p, float* w) {
+      b.linearWeightGradient(w, p[3], p[0], p[1], c.rows, c.in, c.out);
     });
   }
 }
@@ -321,13 +351,16 @@ TEST_CASE("backward passes agree with finite differences") {
       "linear", {noise(rows * in, 1), noise(out * in, 2), noise(out, 3)}, dy,
       [&](Backend& b, const Values& x) {
         return run(b, {dy, x[0], x[1], x[2]}, [&](Backend& e, std::vector<float*> p) {
-          e.linear(p[0], p[1], p[2], rows, in, out, {p[3], Activation::none, nullptr, nullptr});
+          const Weight w(e, p[2], in, out);
+          e.linear(p[0], p[1], w.data(), rows, in, out, {p[3], Activation::none, nullptr, nullptr});
         })[0];
       },
       [&](Backend& b, const Values& x) {
         Values found = run(b, {x[0], x[1], x[2], dy, x[0], x[1]}, [&](Backend& e, std::vector<float*> p) {
-          e.linearInputGradient(p[0], p[3], p[5], rows, in, out);
-          e.linearWeightGradient(p[1], p[2], p[3], p[4], rows, in, out);
+          const Weight w(e, p[5], in, out);
+          e.linearInputGradient(p[0], p[3], w.data(), rows, in, out);
+          e.linearWeightGradient(w.data(), p[2], p[3], p[4], rows, in, out);
+          w.giveBack(p[1]);
         });
         found.resize(3);
         return found;

@@ -102,6 +102,9 @@ class PlainBackend : public Backend {
     }
   }
 
+  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override { copy(to, from, in * out); }
+  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override { copy(to, from, in * out); }
+
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const Epilogue& e) override {
     for (int64_t r = 0; r < rows; ++r) {

@@ -30,6 +30,8 @@ class CpuBackend : public Backend {
                   int64_t patchCount, int64_t dim) override;
 
   // linear.cpp
+  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override;
+  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override;
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const Epilogue& epilogue) override;
   void linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in, int64_t out) override;

@@ -1,84 +1,106 @@
 #include <algorithm>
+#include <utility>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/matmul.h"
+#include "backend/cpu/panels.h"
+#include "backend/cpu/product.h"
 #include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
 namespace {
 
-/// body(row, rows, column, columns) for each tile of an (m,n) result.
+/// A thread's share of a result: at most this large, so that it and what it is made of stay in the second-level cache.
+constexpr int64_t kTileRows = 72, kTileCols = 96;
+
+/// body(row, rows, column, columns) for each tile of an (m,n) result; tiles are of about the same height.
 template <typename Body>
 void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
-  const int64_t down = (m + kTileRows - 1) / kTileRows, across = (n + kTileCols - 1) / kTileCols;
-  threads.run(down * across, [&](int64_t t) {
-    const int64_t row = t % down * kTileRows, column = t / down * kTileCols;
-    body(row, std::min(kTileRows, m - row), column, std::min(kTileCols, n - column));
+  const int64_t cuts = (m + kTileRows - 1) / kTileRows, strips = (m + kStripRows - 1) / kStripRows;
+  const int64_t height = (strips + cuts - 1) / cuts * kStripRows, down = (m + height - 1) / height;
+  threads.run(down * ((n + kTileCols - 1) / kTileCols), [&](int64_t t) {
+    const int64_t row = t % down * height, column = t / down * kTileCols;
+    body(row, std::min(height, m - row), column, std::min(kTileCols, n - column));
   });
 }
 
+/// The parts of an epilogue that are there, as bits.
+constexpr unsigned kBias = 1, kGelu = 2, kScale = 4, kResidual = 8, kAllParts = 15;
+
 /// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias). `e` begins at the
-/// tile's first column. A pass for each part: each is a plain vector loop.
-void finishRow(float* y, float* product, int64_t n, const Epilogue& e) {
-  if (e.bias) {
-    for (int64_t j = 0; j < n; ++j) product[j] += e.bias[j];
-  }
-  if (e.activation == Activation::gelu) {
+/// tile's first column.
+template <unsigned kParts>
+void finishRow(float* y, const float* product, int64_t n, const Epilogue& e) {
 #pragma omp simd
-    for (int64_t j = 0; j < n; ++j) product[j] = geluOf(product[j]);
+  for (int64_t j = 0; j < n; ++j) {
+    float v = product[j];
+    if constexpr ((kParts & kBias) != 0) v += e.bias[j];
+    if constexpr ((kParts & kGelu) != 0) v = geluOf(v);
+    if constexpr ((kParts & kScale) != 0) v *= e.scale[j];
+    if constexpr ((kParts & kResidual) != 0) v += e.residual[j];
+    y[j] = v;
   }
-  if (e.scale) {
-    for (int64_t j = 0; j < n; ++j) product[j] *= e.scale[j];
-  }
-  if (e.residual) {
-    for (int64_t j = 0; j < n; ++j) product[j] += e.residual[j];
-  }
-  std::copy(product, product + n, y);
+}
+
+using FinishRow = decltype(&finishRow<0>);
+
+template <unsigned... kParts>
+FinishRow finishOf(const Epilogue& e, std::integer_sequence<unsigned, kParts...>) {
+  static constexpr FinishRow kAll[] = {finishRow<kParts>...};
+  return kAll[(e.bias ? kBias : 0u) | (e.activation == Activation::gelu ? kGelu : 0u) | (e.scale ? kScale : 0u) |
+              (e.residual ? kResidual : 0u)];
+}
+
+/// run() with body(j) for the first column (or row) of each panel (or strip).
+template <typename Body>
+void forEach(ThreadPool& threads, int64_t size, int64_t step, const Body& body) {
+  threads.run((size + step - 1) / step, [&](int64_t i) { body(i * step); });
 }
 
 }  // namespace
 
+void CpuBackend::uploadWeight(float* to, const float* from, int64_t in, int64_t out) {
+  forEach(threads_, out, kPanelCols, [&](int64_t o) { packWeightPanel(to, from, in, out, o); });
+}
+
+void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_t out) {
+  forEach(threads_, out, kPanelCols, [&](int64_t o) { unpackWeightPanel(to, from, in, out, o); });
+}
+
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                         const Epilogue& e) {
+  const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
   forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];
-    multiply(product, kTileCols, {x + row * in, in}, {w + column * in, in, true}, m, n, in);
+    multiplyPanels({product, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in);
     const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
     for (int64_t i = 0; i < m; ++i) {
       const int64_t at = (row + i) * out + column;
-      finishRow(y + at, product + i * kTileCols, n,
-                {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
+      finish(y + at, product + i * kTileCols, n,
+             {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
     }
   });
 }
 
 void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in,
                                      int64_t out) {
+  const Buffer transposed = allocate(in * out);  // panels (out,in)
+  forEach(threads_, in, kPanelCols, [&](int64_t i) { transposePanel(transposed.get(), w, in, out, i); });
   forTiles(threads_, rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    multiply(dx + row * in + column, in, {dy + row * out, out}, {w + column, in}, m, n, out);
+    multiplyPanels({dx + row * in + column, in}, {dy + row * out, out, out}, transposed.get() + column * out, m, n,
+                   out);
   });
 }
 
 void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                                       int64_t out) {
-  forTiles(threads_, out, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    // dy's columns lie `out` apart, which pages and cache sets suffer from: they are copied together, as much as fits.
-    constexpr int64_t kDepth = 192;
-    alignas(64) thread_local float columns[kDepth * kTileRows];
-    for (int64_t first = 0; first < rows; first += kDepth) {
-      const int64_t depth = std::min(kDepth, rows - first);
-      for (int64_t r = 0; r < depth; ++r) {
-        const float* from = dy + (first + r) * out + row;
-        std::copy(from, from + m, columns + r * m);
-      }
-      multiply(dw + row * in + column, in, {columns, m, true}, {x + first * in + column, in}, m, n, depth, first > 0);
-    }
-  });
-  threads_.runBlocks(out, 64, [&](int64_t begin, int64_t end) {
-    std::fill(db + begin, db + end, 0.0f);
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t j = begin; j < end; ++j) db[j] += dy[r * out + j];
-    }
+  // dw in panels is x^T dy with the outputs as columns.
+  const Buffer left = allocate((in + kStripRows - 1) / kStripRows * kStripRows * rows), right = allocate(rows * out);
+  forEach(threads_, in, kStripRows, [&](int64_t i) { packStrip(left.get(), x, rows, in, i); });
+  threads_.runBlocks(out, 8 * kPanelCols,
+                     [&](int64_t begin, int64_t end) { packPanels(right.get(), db, dy, rows, out, begin, end); });
+  forTiles(threads_, in, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+    multiplyPanels({dw + column * in, 0, row, in}, {left.get() + row * rows, 0, rows}, right.get() + column * rows, m,
+                   n, rows);
   });
 }
 

@@ -16,7 +16,4 @@ struct MatrixView {
 void multiply(float* c, int64_t stride, const MatrixView& a, const MatrixView& b, int64_t m, int64_t n, int64_t k,
               bool add = false);
 
-/// The tile that a product is cut into. It depends on nothing else, so neither do the sums inside.
-constexpr int64_t kTileRows = 144, kTileCols = 192;
-
 }  // namespace dinomaly

@@ -8,13 +8,17 @@ namespace dinomaly {
 namespace {
 
 constexpr int64_t kBlock = 16384;
+constexpr int64_t kChunk = 256;  // squares are summed in float over this many, in double beyond
 
-/// Sums body(begin, end) over fixed blocks, in their order.
+/// Sums body(begin, end) over fixed chunks, in their order.
 template <typename Body>
-double sumOfBlocks(ThreadPool& threads, int64_t size, const Body& body) {
+double sumOfChunks(ThreadPool& threads, int64_t size, const Body& body) {
   std::vector<double> parts(static_cast<size_t>((size + kBlock - 1) / kBlock));
-  threads.runBlocks(size, kBlock,
-                    [&](int64_t begin, int64_t end) { parts[static_cast<size_t>(begin / kBlock)] = body(begin, end); });
+  threads.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
+    double part = 0;
+    for (int64_t i = begin; i < end; i += kChunk) part += static_cast<double>(body(i, std::min(i + kChunk, end)));
+    parts[static_cast<size_t>(begin / kBlock)] = part;
+  });
   double sum = 0;
   for (double part : parts) sum += part;
   return sum;
@@ -23,10 +27,10 @@ double sumOfBlocks(ThreadPool& threads, int64_t size, const Body& body) {
 }  // namespace
 
 double CpuBackend::squaredNorm(const float* x, int64_t size) {
-  return sumOfBlocks(threads_, size, [&](int64_t begin, int64_t end) {
-    double sum = 0;
+  return sumOfChunks(threads_, size, [&](int64_t begin, int64_t end) {
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; ++i) sum += static_cast<double>(x[i]) * x[i];
+    for (int64_t i = begin; i < end; ++i) sum += x[i] * x[i];
     return sum;
   });
 }
@@ -38,8 +42,8 @@ void CpuBackend::stableAdamW(float* p, float* m, float* v, float* vmax, const fl
   const auto rest1 = static_cast<float>(1 - s.beta1), rest2 = static_cast<float>(1 - s.beta2);
   const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, t)));
   const auto eps = static_cast<float>(s.eps), clip = static_cast<float>(s.gradientScale);
-  const double squares = sumOfBlocks(threads_, size, [&](int64_t begin, int64_t end) {
-    double sum = 0;
+  const double squares = sumOfChunks(threads_, size, [&](int64_t begin, int64_t end) {
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = begin; i < end; ++i) {
       const float gradient = g[i] * clip;
@@ -47,7 +51,7 @@ void CpuBackend::stableAdamW(float* p, float* m, float* v, float* vmax, const fl
       v[i] = beta2 * v[i] + rest2 * gradient * gradient;
       vmax[i] = std::max(vmax[i], v[i]);
       const float ratio = gradient / (std::sqrt(vmax[i]) * correction + eps);
-      sum += static_cast<double>(ratio) * ratio;
+      sum += ratio * ratio;
     }
     return sum;
   });

@@ -9,6 +9,8 @@
 namespace dinomaly {
 namespace {
 
+constexpr int64_t kTileRows = 144;  // queries at a time; depends on nothing else, so neither do the sums inside
+
 /// softmax(scale * row) in place.
 void softmaxRow(float* row, int64_t n, float scale) {
   float top = row[0], sum = 0;

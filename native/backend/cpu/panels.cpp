@@ -1,0 +1,79 @@
+#include "backend/cpu/panels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/product.h"
+
+namespace dinomaly {
+
+void packWeightPanel(float* panels, const float* w, int64_t in, int64_t out, int64_t o) {
+  const int64_t width = panelWidth(out, o);
+  float* panel = panels + o * in;
+  // Sixteen columns at a time, so that what is written stays in the first-level cache.
+  for (int64_t first = 0; first < in; first += kPanelCols) {
+    const int64_t end = std::min(first + kPanelCols, in);
+    for (int64_t j = 0; j < width; ++j) {
+      for (int64_t p = first; p < end; ++p) panel[p * width + j] = w[(o + j) * in + p];
+    }
+  }
+}
+
+void unpackWeightPanel(float* w, const float* panels, int64_t in, int64_t out, int64_t o) {
+  const int64_t width = panelWidth(out, o);
+  const float* panel = panels + o * in;
+  for (int64_t first = 0; first < in; first += kPanelCols) {
+    const int64_t end = std::min(first + kPanelCols, in);
+    for (int64_t j = 0; j < width; ++j) {
+      for (int64_t p = first; p < end; ++p) w[(o + j) * in + p] = panel[p * width + j];
+    }
+  }
+}
+
+void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n, int64_t p) {
+  const int64_t width = panelWidth(k, p);
+  float* to = transposed + p * n;
+  for (int64_t j = 0; j < n; j += kPanelCols) {
+    const int64_t columns = panelWidth(n, j);
+    const float* from = panels + j * k + p * columns;
+    for (int64_t q = 0; q < columns; ++q) {
+      for (int64_t r = 0; r < width; ++r) to[(j + q) * width + r] = from[r * columns + q];
+    }
+  }
+}
+
+void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
+  std::fill(sums + j, sums + end, 0.0f);
+  for (int64_t r = 0; r < k; ++r) {
+    const float* from = rows + r * n;
+    for (int64_t c = j; c < end; c += kPanelCols) {
+      const int64_t width = panelWidth(n, c);
+      float* to = panels + c * k + r * width;
+      if (width == kPanelCols) {
+        for (int64_t q = 0; q < kPanelCols; ++q) {
+          to[q] = from[c + q];
+          sums[c + q] += from[c + q];
+        }
+      } else {
+        for (int64_t q = 0; q < width; ++q) {
+          to[q] = from[c + q];
+          sums[c + q] += from[c + q];
+        }
+      }
+    }
+  }
+}
+
+void packStrip(float* strips, const float* rows, int64_t k, int64_t m, int64_t i) {
+  const int64_t height = std::min(kStripRows, m - i);
+  float* strip = strips + i * k;
+  if (height == kStripRows) {
+    for (int64_t p = 0; p < k; ++p) std::memcpy(strip + p * kStripRows, rows + p * m + i, kStripRows * sizeof(float));
+  } else {
+    for (int64_t p = 0; p < k; ++p) {
+      for (int64_t q = 0; q < kStripRows; ++q) strip[p * kStripRows + q] = q < height ? rows[p * m + i + q] : 0.0f;
+    }
+  }
+}
+
+}  // namespace dinomaly

@@ -1,0 +1,40 @@
+// The matrix product behind all linear layers, over panels: sixteen columns of the right side lie together, so that the
+// kernel reads both sides in order and no product packs anything again.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace dinomaly {
+
+/// A matrix (k,n) in panels of kPanelCols columns: panel after panel, in each row after row. The last panel is as
+/// narrow as what is left, so panels take as much memory as rows. Column j (a multiple of kPanelCols) begins at j * k.
+constexpr int64_t kPanelCols = 16;
+
+/// The columns of the panel that begins at column j.
+inline int64_t panelWidth(int64_t n, int64_t j) {
+  return std::min(kPanelCols, n - j);
+}
+
+/// The left side (m,k): rows `stride` apart, or strips of kStripRows rows: strip after strip, in each column after
+/// column, the last strip filled up with anything.
+constexpr int64_t kStripRows = 6;
+struct LeftSide {
+  const float* data;
+  int64_t stride;  // 0: strips
+  int64_t depth;   // k of the whole matrix
+};
+
+/// Where the result goes: element (i,j) to data[i * stride + j]; or into rows `first` on of panels of `height` rows.
+struct Result {
+  float* data;
+  int64_t stride;  // 0: panels
+  int64_t first = 0, height = 0;
+};
+
+/// result (m,n) = left (m,k) right (k,n), on the calling thread alone. Each element is one chain of fused
+/// multiplications and additions for every kDepth of k, in order: it depends neither on m and n nor on where the
+/// element lies.
+void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k);
+
+}  // namespace dinomaly

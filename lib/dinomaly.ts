@@ -1,5 +1,5 @@
 import { called } from './caller';
-import { cancellable, follow } from './abort';
+import { cancellable, follow, orAborted } from './abort';
 import { DinomalyError } from './errors';
 import { evaluate } from './evaluate';
 import { metadataOf } from './modelFile';
@@ -46,6 +46,8 @@ export class Dinomaly {
   readonly #network: Network;
   /** Stops the training that is under way. */
   #training: AbortController | undefined;
+  /** Settles when nothing of the last training is left; an aborted one ends behind what waits for the network. */
+  #lastTraining: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   private constructor(network: Network) {
@@ -100,8 +102,11 @@ export class Dinomaly {
         throw new DinomalyError('ERR_BUSY', 'Expected a model that is not in training, found one that is.');
       const { controller, unlink } = follow(checked.signal);
       this.#training = controller;
+      const { signal } = controller;
+      const run = this.#lastTraining.then(() => train(this.#network, data, checked, signal));
+      this.#lastTraining = run.catch(() => {});
       try {
-        await train(this.#network, data, checked, controller.signal);
+        await orAborted(run, signal);
       } finally {
         unlink();
         this.#training = undefined;

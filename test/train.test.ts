@@ -211,10 +211,16 @@ test('training goes on, and is aborted at once, while many pictures wait to be s
   for (const score of scores) void score.then(() => scored++);
   const controller = new AbortController();
   const reason = new Error('enough');
-  const onProgress = (): void => controller.abort(reason);
+  let atAbort = NaN;
+  const onProgress = (): void => {
+    atAbort = scored;
+    controller.abort(reason);
+  };
   const run = model.train(smallDataset(), { ...schedule, onProgress, signal: controller.signal });
   await expect(run).rejects.toBe(reason);
+  expect(scored).toBe(atAbort);
   expect(scored).toBeLessThan(300);
+  await model.train(batches(1), { iterations: 1 });
   await Promise.all(scores);
 });
 

@@ -113,6 +113,7 @@ class TrainingRun {
     this.network.config = { ...this.network.config, trained: true, heatmapMax: defaultHeatmapMax };
     const { imagesPerSecond, secondsPerIteration } = this.#pace.add(imagesOf(batch), performance.now());
     const secondsLeft = secondsPerIteration * (iterations - iteration);
+    if (this.signal.aborted) return; // the caller has been told already
     onProgress?.({ iteration, iterations, loss, gradientNorm, learningRate, imagesPerSecond, secondsLeft });
   }
 

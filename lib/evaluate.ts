@@ -32,7 +32,7 @@ export async function evaluate(network: Network, data: TestSet, options: Checked
   try {
     for (const [name, items] of byClass) {
       const metrics = await cancellable(controller.signal, async (token) => {
-        const results = new ClassResults(name, items);
+        const results = new ClassResults(name, items, options);
         await scoreClass(items, results, token);
         return results.metrics();
       });
@@ -60,6 +60,7 @@ class ClassResults {
   constructor(
     private readonly name: string,
     private readonly items: TestItem[],
+    private readonly options: CheckedEvaluateOptions,
   ) {
     this.#hasMasks = items.every(({ label, mask }) => label === 0 || mask !== undefined);
     const pixels = this.#hasMasks ? items.length * mapSize : 0;
@@ -76,15 +77,17 @@ class ClassResults {
     this.#scored = items.map(() => false);
   }
 
-  async add(network: Network, { image, label, mask }: TestItem, index: number, token: CancelToken): Promise<void> {
+  async add(network: Network, item: TestItem, index: number, token: CancelToken): Promise<void> {
+    const { image, label, mask } = item;
     const picture = await decodeRgb(image);
     if (this.#hasMasks && label === 1) {
       this.#masks.set(await readMask(mask!, picture, network.config.image), index * mapSize);
     }
-    const { score, map } = await scorePixels(network, picture, token);
-    if (this.#hasMasks) this.#maps.set(map, index * mapSize);
-    this.#scores[index] = score;
+    const result = await scorePixels(network, picture, this.options, token);
+    if (this.#hasMasks) this.#maps.set(result.map.data, index * mapSize);
+    this.#scores[index] = result.score;
     this.#scored[index] = true;
+    await this.options.onPicture?.({ item, ...result });
   }
 
   async metrics(): Promise<Metrics> {

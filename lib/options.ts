@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DownloadProgress, EvaluateProgress, TrainProgress } from './types';
+import type { DownloadProgress, EvaluatedPicture, EvaluateProgress, TrainProgress } from './types';
 import { boolean, callback, fields, integer, invalid, list, number, oneOf, parse, signal, text } from './validate';
 
 const seed = integer(0, 2 ** 32 - 1);
@@ -51,18 +51,17 @@ const trainOptions = fields({
   unreadable,
 });
 
-const scoreOptions = fields({
-  signal: signal.optional(),
-  original: boolean.default(false),
-  heatmap: oneOf('png').optional(),
-  heatmapMax: positive.optional(),
-});
+const heatmap = { heatmap: oneOf('png').optional(), heatmapMax: positive.optional() };
+
+const scoreOptions = fields({ signal: signal.optional(), original: boolean.default(false), ...heatmap });
 
 const inferOptions = fields({ signal: signal.optional() });
 
 const evaluateOptions = fields({
   signal: signal.optional(),
   onProgress: callback<(progress: EvaluateProgress) => void>().optional(),
+  onPicture: callback<(picture: EvaluatedPicture) => void | Promise<void>>().optional(),
+  ...heatmap,
   unreadable,
 });
 

@@ -41,29 +41,30 @@ export function scoreOne(network: Network, image: ImageInput, options: CheckedSc
 function scoreInTurn(
   network: Network,
   image: ImageInput,
-  { signal, original, heatmap, heatmapMax }: CheckedScoreOptions,
+  options: CheckedScoreOptions,
   token: CancelToken,
 ): Promise<Scored> {
   return network.pictures.run(async () => {
-    signal?.throwIfAborted();
-    const picture = await decodeRgb(image);
-    const { score, map } = await scorePixels(network, picture, token);
-    const result: Scored = { score, map: { data: map, width: mapSide, height: mapSide } };
-    if (!original && !heatmap) return result;
-    const inPicture = await toOriginal(map, picture, network);
-    if (original) result.original = inPicture;
-    if (heatmap) result.heatmap = await renderPng(picture, inPicture, heatmapMax ?? network.config.heatmapMax);
-    return result;
+    options.signal?.throwIfAborted();
+    return scorePixels(network, await decodeRgb(image), options, token);
   });
 }
 
-/** Score and map of decoded pixels. */
+/** Scores decoded pixels. */
 export async function scorePixels(
-  { native, config }: Network,
+  network: Network,
   picture: Pixels,
+  { original, heatmap, heatmapMax }: Pick<CheckedScoreOptions, 'heatmap' | 'heatmapMax'> & { original?: boolean },
   token: CancelToken,
-): Promise<{ score: number; map: Float32Array }> {
-  return native.score(await preparePicture(picture, config.image), config.image.crop, token);
+): Promise<Scored> {
+  const { native, config } = network;
+  const { score, map } = await native.score(await preparePicture(picture, config.image), config.image.crop, token);
+  const result: Scored = { score, map: { data: map, width: mapSide, height: mapSide } };
+  if (!original && !heatmap) return result;
+  const inPicture = await toOriginal(map, picture, network);
+  if (original) result.original = inPicture;
+  if (heatmap) result.heatmap = await renderPng(picture, inPicture, heatmapMax ?? config.heatmapMax);
+  return result;
 }
 
 async function toOriginal(map: Float32Array, { width, height }: Pixels, { config }: Network): Promise<AnomalyMap> {

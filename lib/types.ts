@@ -291,10 +291,26 @@ export interface EvaluateProgress {
   total: number;
 }
 
+/** What `evaluate` found in one picture. */
+export interface EvaluatedPicture {
+  item: TestItem;
+  score: number;
+  /** 256x256, over the crop. */
+  map: AnomalyMap;
+  /** If asked for: PNG, the picture with the map over it. */
+  heatmap?: Buffer;
+}
+
 /** Options of `evaluate`. */
 export interface EvaluateOptions {
   signal?: AbortSignal;
   onProgress?: (progress: EvaluateProgress) => void;
+  /** Given every picture's result as it comes, in no fixed order; waited for if it is asynchronous. */
+  onPicture?: (picture: EvaluatedPicture) => void | Promise<void>;
+  /** Draw heat maps for `onPicture`, as in `score`. Default: none. */
+  heatmap?: 'png';
+  /** Default `config.heatmapMax`. */
+  heatmapMax?: number;
   /** Default `'stop'`. */
   unreadable?: Unreadable;
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { Dinomaly, metrics } from '../lib';
+import { setTimeout } from 'node:timers/promises';
+import { Dinomaly, type EvaluatedPicture, metrics, type TestItem } from '../lib';
 import { addon } from '../lib/addon';
 import { rejection } from './support/error';
 import { disposing, picture, small, smallDataset } from './support/small';
@@ -69,6 +70,29 @@ test('what is undefined is NaN, null in JSON and left out of the mean', async ()
   expect(mean.pixel).toEqual(classes['stripes']!.pixel);
   expect(mean.image.ap).toBeCloseTo((classes['maskless']!.image.ap + classes['stripes']!.image.ap) / 2, 12);
   expect(JSON.stringify(classes['good']!.image)).toBe('{"auroc":null,"ap":null,"f1Max":null}');
+});
+
+test('onPicture gets every result, with its heat map if asked for, and is waited for', async () => {
+  const model = await opened(Dinomaly.create(small));
+  const data = dataset();
+  const found = new Map<TestItem, EvaluatedPicture>();
+  await model.evaluate(data, {
+    heatmap: 'png',
+    heatmapMax: 0.7,
+    onPicture: async (picture) => {
+      await setTimeout(20);
+      found.set(picture.item, picture);
+    },
+  });
+  expect(found.size).toBe(data.test.length);
+  for (const item of data.test) {
+    expect(found.get(item)).toEqual({ item, ...(await model.score(item.image, { heatmap: 'png', heatmapMax: 0.7 })) });
+  }
+  const plain: EvaluatedPicture[] = [];
+  await model.evaluate(data, { onPicture: (picture) => void plain.push(picture) });
+  expect(plain.filter(({ heatmap }) => heatmap)).toEqual([]);
+  const failure = new Error('the disk is full');
+  await expect(model.evaluate(data, { onPicture: () => Promise.reject(failure) })).rejects.toBe(failure);
 });
 
 describe('a picture that cannot be read', () => {

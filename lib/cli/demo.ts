@@ -1,13 +1,12 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { Dinomaly, datasets, type Dataset, type Evaluation, type TestItem } from '../index';
-import { demoPage, origin, type ShownPicture } from './demoPage';
-import { evaluateWithProgress } from './evaluation';
+import { Dinomaly, datasets, type Dataset, type Evaluation } from '../index';
+import { demoPage, origin } from './demoPage';
+import { type EvaluatedFile, evaluateWithHeatmaps } from './evaluation';
 import { metricsTable } from './metricsTable';
 import { addRuntimeOptions, given, type RuntimeFlags } from './options';
 import { addJsonOption, prepareFolderOf, printResult, saveFile } from './output';
 import { toNumber } from './parsers';
-import { scorePictures } from './scoring';
 import { trainWithProgress } from './training';
 
 /** The pictures lie in the package, beside its code. */
@@ -54,33 +53,22 @@ async function demo({ seed, output, json, ...runtime }: DemoFlags, signal: Abort
   const dataset = await datasets.mvtec(demoFolder);
   await using model = await Dinomaly.create({ image, seed, ...given(runtime), signal });
   await trainWithProgress(model, dataset, { ...schedule, seed, signal });
-  const evaluation = await evaluateWithProgress(model, dataset, { signal });
-  const pictures = await showPictures(model, dataset, path.join(output, 'heatmaps'), signal);
-  await saveFile(files.page, await demoPage(evaluation, pictures, seed));
+  const folder = path.join(output, 'heatmaps');
+  const { evaluation, pictures } = await evaluateWithHeatmaps(model, dataset, folder, { signal });
+  await saveFile(files.page, await demoPage(evaluation, shown(dataset, pictures), seed));
   await model.save(files.model);
   const heatmaps = pictures.map(({ heatmap }) => heatmap);
   const seconds = (performance.now() - start) / 1000;
   printResult(json, { ...evaluation, seed, seconds, ...files, heatmaps }, () => summary(evaluation, output, seconds));
 }
 
-/** Scores all defective pictures and a few good ones of each class, and writes their heat maps. */
-async function showPictures(
-  model: Dinomaly,
-  { classes, test }: Dataset,
-  heatmaps: string,
-  signal: AbortSignal,
-): Promise<ShownPicture[]> {
-  const shown = classes.flatMap((name) => {
-    const items = test.filter((item) => item.class === name);
-    const good = items.filter(({ label }) => label === 0);
-    return [...items.filter(({ label }) => label === 1), ...good.slice(0, goodPicturesShown)];
+/** Of each class all defective pictures and a few good ones. */
+function shown({ classes }: Dataset, pictures: EvaluatedFile[]): EvaluatedFile[] {
+  return classes.flatMap((name) => {
+    const ofClass = pictures.filter(({ item }) => item.class === name);
+    const good = ofClass.filter(({ item }) => item.label === 0);
+    return [...ofClass.filter(({ item }) => item.label === 1), ...good.slice(0, goodPicturesShown)];
   });
-  const scored = await scorePictures(model, shown.map(pathOf), { signal, heatmaps });
-  return scored.map(({ score, heatmap }, i) => ({ item: shown[i]!, score, heatmap: heatmap! }));
-}
-
-function pathOf({ image }: TestItem): string {
-  return image as string;
 }
 
 function summary(evaluation: Evaluation, output: string, seconds: number): string {

@@ -1,19 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Evaluation, TestItem } from '../index';
+import type { Evaluation } from '../index';
+import type { EvaluatedFile } from './evaluation';
 import { metricNames, metricRows } from './metricsTable';
 
 /** Said wherever figures of the demo stand. */
 export const origin = `The pictures are crops of free photographs in scikit-image's data folder (brick, gravel and the grass strewn on it:
 CC0; stars: NASA's Hubble Deep Field, public domain). Their defects are simulated, so the figures show that
 everything works, not how well it would do on real parts.`;
-
-export interface ShownPicture {
-  item: TestItem;
-  score: number;
-  /** Path of its heat map. */
-  heatmap: string;
-}
 
 const style = `
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
@@ -23,7 +17,7 @@ tr:last-child { border-top: 1px solid; }
 img, .none { width: 180px; height: 180px; } .none { display: inline-block; background: #000; }`;
 
 /** A page without links to other files: metrics, and of each picture itself, its mask and its heat map. */
-export async function demoPage(evaluation: Evaluation, pictures: ShownPicture[], seed: number): Promise<string> {
+export async function demoPage(evaluation: Evaluation, pictures: EvaluatedFile[], seed: number): Promise<string> {
   const sections = Object.keys(evaluation.classes).map(async (name) => {
     const figures = pictures.filter(({ item }) => item.class === name).map(figure);
     return `<h2>${name}</h2>\n<div class="pictures">\n${(await Promise.all(figures)).join('\n')}\n</div>`;
@@ -54,7 +48,7 @@ ${rows.join('\n')}
 </table>`;
 }
 
-async function figure({ item, score, heatmap }: ShownPicture): Promise<string> {
+async function figure({ item, score, heatmap }: EvaluatedFile): Promise<string> {
   const file = item.image as string;
   const kind = path.basename(path.dirname(file));
   const mask = item.mask === undefined ? '<span class="none"></span>' : await inline(item.mask as string, 'mask');

@@ -1,18 +1,27 @@
 import type { Command } from 'commander';
 import { Dinomaly } from '../index';
 import { addDataOptions, type DataFlags, readDataset } from './data';
-import { evaluateWithProgress } from './evaluation';
+import { evaluateWithHeatmaps, evaluateWithProgress } from './evaluation';
 import { metricsTable } from './metricsTable';
-import { addLoadOptions, addRuntimeOptions, loadOptions, type NetworkFlags, type RuntimeFlags } from './options';
+import {
+  addHeatmapOptions,
+  addLoadOptions,
+  addRuntimeOptions,
+  given,
+  type HeatmapFlags,
+  loadOptions,
+  type NetworkFlags,
+  type RuntimeFlags,
+} from './options';
 import { addJsonOption, printResult } from './output';
 
-interface EvaluateFlags extends DataFlags, NetworkFlags, RuntimeFlags {
+interface EvaluateFlags extends DataFlags, NetworkFlags, RuntimeFlags, HeatmapFlags {
   json: boolean;
 }
 
 const example = `
 Example:
-  $ dinomaly evaluate parts.safetensors parts --class screw --class nut`;
+  $ dinomaly evaluate parts.safetensors parts --class screw --class nut --heatmaps heatmaps`;
 
 export function addEvaluate(program: Command, signal: AbortSignal): void {
   const command = program
@@ -20,6 +29,7 @@ export function addEvaluate(program: Command, signal: AbortSignal): void {
     .description('Scores the test pictures of a data set and prints seven metrics per class and their mean.')
     .argument('<model>', 'a file that train wrote, or a released model.pth')
     .argument('<data>', 'folder of the data set, one folder per class in it');
+  addHeatmapOptions(command);
   addJsonOption(command);
   addDataOptions(command);
   addLoadOptions(command);
@@ -32,6 +42,11 @@ export function addEvaluate(program: Command, signal: AbortSignal): void {
 async function evaluate(file: string, data: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> {
   const dataset = await readDataset(data, flags);
   await using model = await Dinomaly.load(file, loadOptions(flags));
-  const evaluation = await evaluateWithProgress(model, dataset, { signal, unreadable: flags.unreadable });
+  const { heatmaps, heatmapMax, unreadable } = flags;
+  const options = { signal, unreadable, ...given({ heatmapMax }) };
+  const evaluation =
+    heatmaps === undefined
+      ? await evaluateWithProgress(model, dataset, options)
+      : (await evaluateWithHeatmaps(model, dataset, heatmaps, options)).evaluation;
   printResult(flags.json, evaluation, () => metricsTable(evaluation));
 }

@@ -16,6 +16,21 @@ export interface NetworkFlags {
   groups?: number[][];
 }
 
+export interface HeatmapFlags {
+  heatmaps?: string;
+  heatmapMax?: number;
+}
+
+export function addHeatmapOptions(command: Command): Command {
+  return command
+    .option('--heatmaps <folder>', 'write each picture with the map over it, as PNG (default: none)')
+    .option(
+      '--heatmap-max <value>',
+      'map value shown as hottest (default: what training measured, else 0.5)',
+      toNumber,
+    );
+}
+
 export function addRuntimeOptions(command: Command): Command {
   return command
     .optionsGroup('Where it runs:')

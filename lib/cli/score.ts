@@ -2,14 +2,20 @@ import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { Dinomaly, datasets, type Unreadable } from '../index';
 import { addUnreadableOption } from './data';
-import { addLoadOptions, addRuntimeOptions, given, loadOptions, type NetworkFlags, type RuntimeFlags } from './options';
+import {
+  addHeatmapOptions,
+  addLoadOptions,
+  addRuntimeOptions,
+  given,
+  type HeatmapFlags,
+  loadOptions,
+  type NetworkFlags,
+  type RuntimeFlags,
+} from './options';
 import { addJsonOption, printResult } from './output';
-import { toNumber } from './parsers';
 import { type ScoredPicture, scorePictures } from './scoring';
 
-interface ScoreFlags extends NetworkFlags, RuntimeFlags {
-  heatmaps?: string;
-  heatmapMax?: number;
+interface ScoreFlags extends NetworkFlags, RuntimeFlags, HeatmapFlags {
   unreadable: Unreadable;
   json: boolean;
 }
@@ -23,13 +29,8 @@ export function addScore(program: Command, signal: AbortSignal): void {
     .command('score')
     .description('Prints how abnormal pictures are, and shows where. Higher is more abnormal.')
     .argument('<model>', 'a file that train wrote, or a released model.pth')
-    .argument('<pictures...>', 'pictures, or folders of them (their own pictures, not those in folders within)')
-    .option('--heatmaps <folder>', 'write each picture with the map over it, as PNG (default: none)')
-    .option(
-      '--heatmap-max <value>',
-      'map value shown as hottest (default: what training measured, else 0.5)',
-      toNumber,
-    );
+    .argument('<pictures...>', 'pictures, or folders of them (their own pictures, not those in folders within)');
+  addHeatmapOptions(command);
   addUnreadableOption(command);
   addJsonOption(command);
   addLoadOptions(command);

@@ -1,6 +1,5 @@
-import path from 'node:path';
 import { type Dinomaly, DinomalyError } from '../index';
-import { saveFile } from './output';
+import { HeatmapFolder } from './heatmaps';
 import { withProgress } from './progress';
 
 /** Pictures whose results are in memory at once. */
@@ -28,14 +27,14 @@ export function scorePictures(
   pictures: string[],
   options: ScorePicturesOptions,
 ): Promise<ScoredPicture[]> {
-  const base = commonFolder(pictures);
+  const folder = options.heatmaps === undefined ? undefined : new HeatmapFolder(options.heatmaps, pictures);
   return withProgress('Scoring', async (show) => {
     const results: ScoredPicture[] = [];
     let done = 0;
     for (let start = 0; start < pictures.length; start += chunk) {
       const scored = await Promise.all(
         pictures.slice(start, start + chunk).map(async (picture) => {
-          const result = await scorePicture(model, picture, base, options);
+          const result = await scorePicture(model, picture, folder, options);
           show(++done, pictures.length);
           return result;
         }),
@@ -49,27 +48,17 @@ export function scorePictures(
 async function scorePicture(
   model: Dinomaly,
   picture: string,
-  base: string,
-  { signal, heatmaps, heatmapMax, skipUnreadable }: ScorePicturesOptions,
+  folder: HeatmapFolder | undefined,
+  { signal, heatmapMax, skipUnreadable }: ScorePicturesOptions,
 ): Promise<ScoredPicture | undefined> {
   try {
-    if (heatmaps === undefined) return { path: picture, score: (await model.score(picture, { signal })).score };
+    if (!folder) return { path: picture, score: (await model.score(picture, { signal })).score };
     const scale = heatmapMax === undefined ? {} : { heatmapMax };
     const { score, heatmap: png } = await model.score(picture, { signal, heatmap: 'png', ...scale });
-    // The picture's name as it is, so that a.jpg and a.png do not meet.
-    const heatmap = path.join(heatmaps, `${path.relative(base, path.resolve(picture))}.png`);
-    await saveFile(heatmap, png);
-    return { path: picture, score, heatmap };
+    return { path: picture, score, heatmap: await folder.save(picture, png) };
   } catch (error) {
     if (!skipUnreadable || !(error instanceof DinomalyError) || error.code !== 'ERR_IMAGE_UNREADABLE') throw error;
     console.error(`Left out: ${error.message}`);
     return undefined;
   }
-}
-
-/** The deepest folder that holds all files: heat maps lie in theirs as the pictures do in this one. */
-function commonFolder(files: string[]): string {
-  const [first = [], ...others] = files.map((file) => path.dirname(path.resolve(file)).split(path.sep));
-  const length = first.findIndex((part, i) => others.some((other) => other[i] !== part));
-  return first.slice(0, length < 0 ? first.length : length).join(path.sep) || path.sep;
 }

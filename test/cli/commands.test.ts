@@ -74,8 +74,11 @@ test('evaluate gives what the library gives; what is undefined is null', async (
   expect(Object.keys(found)).toEqual(['classes', 'mean']);
   expect(found.classes['brick']!.image.auroc).toBeGreaterThanOrEqual(0);
   expect(found.classes['brick']!.pixel).toEqual({ auroc: null, ap: null, f1Max: null, aupro: null });
-  const table = await dinomaly('evaluate', model, demo, '--class', 'brick', '--class', 'stars');
+  const heatmaps = inFolder('evaluated');
+  const classes = ['--class', 'brick', '--class', 'stars'];
+  const table = await dinomaly('evaluate', model, demo, ...classes, '--heatmaps', heatmaps);
   expect(table.code).toBe(0);
+  expect(existsSync(path.join(heatmaps, 'brick/test/crack/000.jpg.png'))).toBe(true);
   const rows = table.stdout.trimEnd().split('\n').slice(2);
   expect(rows.map((row) => row.split(/\s+/)[0])).toEqual(['brick', 'stars', 'mean']);
   for (const row of rows) expect(row).toMatch(/^\w+( +[01]\.\d{3}){7}$/);

@@ -50,20 +50,20 @@ FinishRow finishOf(const Epilogue& e, std::integer_sequence<unsigned, kParts...>
               (e.residual ? kResidual : 0u)];
 }
 
-/// run() with body(j) for the first column (or row) of each panel (or strip).
+/// body(j) for the first column of each panel.
 template <typename Body>
-void forEach(ThreadPool& threads, int64_t size, int64_t step, const Body& body) {
-  threads.run((size + step - 1) / step, [&](int64_t i) { body(i * step); });
+void forPanels(ThreadPool& threads, int64_t columns, const Body& body) {
+  threads.runBlocks(columns, kPanelCols, [&](int64_t j, int64_t) { body(j); });
 }
 
 }  // namespace
 
 void CpuBackend::uploadWeight(float* to, const float* from, int64_t in, int64_t out) {
-  forEach(threads_, out, kPanelCols, [&](int64_t o) { packWeightPanel(to, from, in, out, o); });
+  forPanels(threads_, out, [&](int64_t o) { packWeightPanel(to, from, in, out, o); });
 }
 
 void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_t out) {
-  forEach(threads_, out, kPanelCols, [&](int64_t o) { unpackWeightPanel(to, from, in, out, o); });
+  forPanels(threads_, out, [&](int64_t o) { unpackWeightPanel(to, from, in, out, o); });
 }
 
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
@@ -84,7 +84,7 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
 void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in,
                                      int64_t out) {
   const Buffer transposed = allocate(in * out);  // panels (out,in)
-  forEach(threads_, in, kPanelCols, [&](int64_t i) { transposePanel(transposed.get(), w, in, out, i); });
+  forPanels(threads_, in, [&](int64_t i) { transposePanel(transposed.get(), w, in, out, i); });
   forTiles(threads_, rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     multiplyPanels({dx + row * in + column, in}, {dy + row * out, out, out}, transposed.get() + column * out, m, n,
                    out);
@@ -95,7 +95,8 @@ void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, con
                                       int64_t out) {
   // dw in panels is x^T dy with the outputs as columns.
   const Buffer left = allocate((in + kStripRows - 1) / kStripRows * kStripRows * rows), right = allocate(rows * out);
-  forEach(threads_, in, kStripRows, [&](int64_t i) { packStrip(left.get(), x, rows, in, i); });
+  threads_.runBlocks(in, 16 * kStripRows,
+                     [&](int64_t begin, int64_t end) { packStrips(left.get(), x, rows, in, begin, end); });
   threads_.runBlocks(out, 8 * kPanelCols,
                      [&](int64_t begin, int64_t end) { packPanels(right.get(), db, dy, rows, out, begin, end); });
   forTiles(threads_, in, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {

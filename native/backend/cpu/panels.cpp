@@ -64,14 +64,16 @@ void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_
   }
 }
 
-void packStrip(float* strips, const float* rows, int64_t k, int64_t m, int64_t i) {
-  const int64_t height = std::min(kStripRows, m - i);
-  float* strip = strips + i * k;
-  if (height == kStripRows) {
-    for (int64_t p = 0; p < k; ++p) std::memcpy(strip + p * kStripRows, rows + p * m + i, kStripRows * sizeof(float));
-  } else {
-    for (int64_t p = 0; p < k; ++p) {
-      for (int64_t q = 0; q < kStripRows; ++q) strip[p * kStripRows + q] = q < height ? rows[p * m + i + q] : 0.0f;
+void packStrips(float* strips, const float* rows, int64_t k, int64_t m, int64_t i, int64_t end) {
+  for (int64_t p = 0; p < k; ++p) {
+    const float* from = rows + p * m;
+    for (int64_t r = i; r < end; r += kStripRows) {
+      float* to = strips + r * k + p * kStripRows;
+      if (r + kStripRows <= m) {
+        std::memcpy(to, from + r, kStripRows * sizeof(float));
+      } else {
+        for (int64_t q = 0; q < kStripRows; ++q) to[q] = r + q < m ? from[r + q] : 0.0f;
+      }
     }
   }
 }

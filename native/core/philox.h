@@ -4,6 +4,12 @@
 #include <array>
 #include <cstdint>
 
+#if defined(__CUDACC__)
+#define DINOMALY_ANYWHERE __host__ __device__
+#else
+#define DINOMALY_ANYWHERE
+#endif
+
 namespace dinomaly {
 
 using Philox4 = std::array<uint32_t, 4>;
@@ -12,7 +18,8 @@ constexpr int kPhiloxRounds = 10;
 constexpr uint32_t kPhiloxKeyStep0 = 0x9E3779B9u, kPhiloxKeyStep1 = 0xBB67AE85u;  // added to the key after each round
 
 /// One round on the four words of a counter.
-inline void philoxRound(uint32_t& x0, uint32_t& x1, uint32_t& x2, uint32_t& x3, uint32_t key0, uint32_t key1) {
+DINOMALY_ANYWHERE inline void philoxRound(uint32_t& x0, uint32_t& x1, uint32_t& x2, uint32_t& x3, uint32_t key0,
+                                          uint32_t key1) {
   const uint64_t a = uint64_t{0xD2511F53u} * x0, b = uint64_t{0xCD9E8D57u} * x2;
   x0 = static_cast<uint32_t>(b >> 32) ^ x1 ^ key0;
   x1 = static_cast<uint32_t>(b);
@@ -29,7 +36,7 @@ inline Philox4 philox(Philox4 counter, uint32_t key0, uint32_t key1) {
 }
 
 /// A word as a float in [0, 1), from its upper 24 bits.
-inline float uniform(uint32_t word) {
+DINOMALY_ANYWHERE inline float uniform(uint32_t word) {
   return static_cast<float>(word >> 8) * (1.0f / 16777216.0f);
 }
 

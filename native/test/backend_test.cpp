@@ -10,6 +10,8 @@
 #include <functional>
 #include <string>
 
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/emulated/grid.h"
 #include "plain_backend.h"
 
 using namespace dinomaly;
@@ -88,10 +90,12 @@ Values run(Backend& backend, const Values& tensors, const Operation& operation) 
   return results;
 }
 
-void agree(const std::string& what, const Values& tensors, double tolerance, const Operation& operation) {
+/// What a backend makes of the tensors, held against plain loops.
+Values agree(const std::string& what, Backend& backend, const Values& tensors, double tolerance,
+             const Operation& operation) {
   CAPTURE(what);
-  const auto cpu = makeCpuBackend(2), plain = makePlainBackend();
-  const Values found = run(*cpu, tensors, operation), expected = run(*plain, tensors, operation);
+  const auto plain = makePlainBackend();
+  const Values found = run(backend, tensors, operation), expected = run(*plain, tensors, operation);
   for (size_t t = 0; t < found.size(); ++t) {
     CAPTURE(t);
     float largest = 1e-30f, difference = 0;
@@ -102,15 +106,37 @@ void agree(const std::string& what, const Values& tensors, double tolerance, con
     }
     CHECK(difference <= tolerance * largest);
   }
-  // Neither the number of threads nor the run changes a bit.
-  for (int threads : {1, 3}) {
-    const auto other = makeCpuBackend(threads);
-    const Values again = run(*other, tensors, operation);
-    for (size_t t = 0; t < found.size(); ++t) {
-      // memcmp takes no null pointer, which an empty tensor may have.
-      CHECK((found[t].empty() || std::memcmp(found[t].data(), again[t].data(), found[t].size() * sizeof(float)) == 0));
-    }
+  return found;
+}
+
+/// Neither the number of threads nor the order in which they run changes a bit.
+void checkBits(const Values& found, const Values& again) {
+  for (size_t t = 0; t < found.size(); ++t) {
+    // memcmp takes no null pointer, which an empty tensor may have.
+    CHECK((found[t].empty() || std::memcmp(found[t].data(), again[t].data(), found[t].size() * sizeof(float)) == 0));
   }
+}
+
+/// On the emulated device.
+void agreeOnCuda(const std::string& what, cuda::Precision precision, const Values& tensors, double tolerance,
+                 const Operation& operation) {
+  const auto device = makeCudaBackend(precision);
+  const Values found = agree(what + " on CUDA", *device, tensors, tolerance, operation);
+  for (const emulated::Order order : {emulated::Order::backward, emulated::Order::shuffled}) {
+    emulated::setOrder(order);
+    checkBits(found, run(*device, tensors, operation));
+    emulated::setOrder(emulated::Order::forward);
+  }
+}
+
+void agreeOnCpu(const std::string& what, const Values& tensors, double tolerance, const Operation& operation) {
+  const Values found = agree(what, *makeCpuBackend(2), tensors, tolerance, operation);
+  for (int threads : {1, 3}) checkBits(found, run(*makeCpuBackend(threads), tensors, operation));
+}
+
+void agree(const std::string& what, const Values& tensors, double tolerance, const Operation& operation) {
+  agreeOnCpu(what, tensors, tolerance, operation);
+  agreeOnCuda(what, cuda::Precision::f32, tensors, tolerance, operation);
 }
 
 struct TokenShape {
@@ -156,21 +182,27 @@ void differentiate(const std::string& what, const Values& inputs, const std::vec
 }  // namespace
 
 TEST_CASE("linear layers agree with plain loops") {
+  constexpr int64_t kMostEmulated = 20'000'000;  // multiplications, which take the emulated device a while
   struct {
     int64_t rows, in, out;
-  } cases[] = {{1, 64, 64},   {5, 128, 384},    {202, 96, 200}, {405, 130, 300},
-               {150, 588, 1}, {789, 384, 1152}, {77, 1000, 40}};
+  } cases[] = {{1, 64, 64},   {5, 128, 384},  {202, 96, 200}, {405, 130, 300},
+               {150, 588, 1}, {789, 400, 96}, {77, 1000, 40}};
   for (const auto& c : cases) {
     const std::string shape = std::to_string(c.rows) + "x" + std::to_string(c.in) + "x" + std::to_string(c.out);
     const Values t = {noise(c.rows * c.out, 1), noise(c.rows * c.in, 2), noise(c.out * c.in, 3),
                       noise(c.out, 4),          noise(c.out, 5),         noise(c.rows * c.out, 6)};
     const auto withWeight = [&](const std::string& what,
                                 const std::function<void(Backend&, std::vector<float*>, float*)>& operation) {
-      agree(what + " " + shape, t, 1e-5, [&](Backend& b, std::vector<float*> p) {
+      const Operation whole = [&](Backend& b, std::vector<float*> p) {
         const Weight w(b, p[2], c.in, c.out);
         operation(b, p, w.data());
         w.giveBack(p[2]);
-      });
+      };
+      agreeOnCpu(what + " " + shape, t, 1e-5, whole);
+      if (c.rows * c.in * c.out > kMostEmulated) return;
+      agreeOnCuda(what + " " + shape, cuda::Precision::f32, t, 1e-5, whole);
+      agreeOnCuda(what + " in TF32 " + shape, cuda::Precision::tf32, t, 5e-3, whole);
+      agreeOnCuda(what + " in bf16 " + shape, cuda::Precision::bf16, t, 3e-2, whole);
     };
     withWeight("a weight there and back", [](Backend&, const std::vector<float*>&, float*) {});
     withWeight("linear",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace dinomaly {
 namespace {
@@ -57,6 +58,11 @@ std::map<std::string, std::vector<float>> storages(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout, int threads) {
+  return tinyModel(std::move(groups), dropout, makeCpuBackend(threads));
+}
+
+std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout,
+                                    std::unique_ptr<Backend> backend) {
   ModelConfig config;
   config.encoder.dim = 128;
   config.encoder.heads = 2;
@@ -67,7 +73,7 @@ std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, fl
   config.decoderDepth = 4;
   config.groups = std::move(groups);
   config.dropout = dropout;
-  auto model = std::make_unique<Dinomaly>(config, makeCpuBackend(threads));
+  auto model = std::make_unique<Dinomaly>(config, std::move(backend));
   const auto values = storages(std::string(DINOMALY_ROOT) + "/test/golden/tiny/dinomaly.pth");
   const std::vector<std::string> names = storageOrder(config);
   if (values.size() != names.size()) throw std::runtime_error("test reader: another number of storages than expected");

@@ -9,5 +9,7 @@
 namespace dinomaly {
 
 std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout = 0, int threads = 2);
+std::unique_ptr<Dinomaly> tinyModel(std::vector<std::vector<int64_t>> groups, float dropout,
+                                    std::unique_ptr<Backend> backend);
 
 }  // namespace dinomaly

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "backend/backend.h"
-#include "backend/cpu/buffer_pool.h"
+#include "backend/buffer_pool.h"
 #include "core/thread_pool.h"
 
 namespace dinomaly {
 
 class CpuBackend : public Backend {
  public:
-  explicit CpuBackend(int threads) : threads_(threads), pool_(std::make_shared<BufferPool>()) {}
+  explicit CpuBackend(int threads);
   int64_t imagesAtOnce() const override { return 1; }  // one picture fills all cores, and its activations stay in cache
 
   // memory.cpp

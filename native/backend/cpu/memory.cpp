@@ -1,8 +1,26 @@
+#include <cstdlib>
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
 
 namespace dinomaly {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kMaxIdleBytes = size_t{1} << 30;
+
+void* takeAligned(size_t bytes) {
+  return std::aligned_alloc(kAlignment, bytes);  // the pool asks for multiples of it
+}
+void giveBack(void* block) noexcept {
+  std::free(block);
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(int threads)
+    : threads_(threads),
+      pool_(std::make_shared<BufferPool>(BufferPool::Source{takeAligned, giveBack}, kMaxIdleBytes)) {}
 
 Buffer CpuBackend::allocate(int64_t size) {
   return pool_->allocate(size);

@@ -1,6 +1,6 @@
-#include "backend/cpu/buffer_pool.h"
+#include "backend/buffer_pool.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -9,8 +9,7 @@
 namespace dinomaly {
 namespace {
 
-constexpr size_t kAlignment = 64;
-constexpr size_t kMaxIdleBytes = size_t{1} << 30;
+constexpr size_t kGranularity = 64;
 
 }  // namespace
 
@@ -19,8 +18,9 @@ BufferPool::~BufferPool() {
 }
 
 Buffer BufferPool::allocate(int64_t size) {
-  const size_t bytes = (static_cast<size_t>(size) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-  float* block = nullptr;
+  const auto wanted = std::max(size_t{1}, static_cast<size_t>(size) * sizeof(float));  // none would have no address
+  const size_t bytes = (wanted + kGranularity - 1) / kGranularity * kGranularity;
+  void* block = nullptr;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     auto found = idle_.find(bytes);
@@ -30,36 +30,41 @@ Buffer BufferPool::allocate(int64_t size) {
       idleBytes_ -= bytes;
     }
   }
-  if (!block) block = static_cast<float*>(std::aligned_alloc(kAlignment, bytes));
+  if (!block) block = source_.take(bytes);
   if (!block) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       trim();
     }
-    block = static_cast<float*>(std::aligned_alloc(kAlignment, bytes));
+    block = source_.take(bytes);
   }
   if (!block) {
     throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(bytes >> 20) +
                                          " MiB of free memory, found less: use a smaller batch, crop or encoder");
   }
-  return Buffer(block, [pool = shared_from_this(), bytes](float* freed) { pool->release(freed, bytes); });
+  return Buffer(static_cast<float*>(block),
+                [pool = shared_from_this(), bytes](float* freed) { pool->release(freed, bytes); });
 }
 
-void BufferPool::release(float* block, size_t bytes) noexcept {
+void BufferPool::release(void* block, size_t bytes) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (bytes > maxIdleBytes_) {
+    source_.give(block);
+    return;
+  }
   try {
     idle_[bytes].push_back(block);
   } catch (const std::bad_alloc&) {  // no memory to remember it by
-    std::free(block);
+    source_.give(block);
     return;
   }
   idleBytes_ += bytes;
-  if (idleBytes_ > kMaxIdleBytes) trim();
+  if (idleBytes_ > maxIdleBytes_) trim();
 }
 
 void BufferPool::trim() {
   for (auto& [bytes, blocks] : idle_) {
-    for (float* block : blocks) std::free(block);
+    for (void* block : blocks) source_.give(block);
   }
   idle_.clear();
   idleBytes_ = 0;

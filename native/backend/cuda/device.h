@@ -1,0 +1,92 @@
+// The language that kernels are written in: CUDA's under nvcc, and under any other compiler the part of it that they
+// use, on the host (emulated/). Kernels include this and nothing of CUDA.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+
+#include <cuda_runtime.h>
+
+namespace dinomaly::cuda {
+
+/// A block's shared memory, all of which is asked for at the launch.
+template <typename T>
+__device__ T* sharedMemory() {
+  extern __shared__ __align__(16) unsigned char dinomalySharedMemory[];
+  return reinterpret_cast<T*>(dinomalySharedMemory);
+}
+
+}  // namespace dinomaly::cuda
+
+#else
+
+#include "backend/cuda/emulated/language.h"
+
+#endif
+
+namespace dinomaly::cuda {
+
+constexpr unsigned kWarp = 32;
+constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+
+/// bfloat16, stored. Arithmetic is in float.
+struct bf16 {
+  uint16_t bits;
+};
+
+__device__ __forceinline__ float toFloat(float x) {
+  return x;
+}
+__device__ __forceinline__ float toFloat(bf16 x) {
+  return __uint_as_float(static_cast<unsigned>(x.bits) << 16);
+}
+
+/// Rounded to nearest, ties to even; NaN stays NaN.
+template <typename T>
+__device__ __forceinline__ T fromFloat(float x);
+template <>
+__device__ __forceinline__ float fromFloat<float>(float x) {
+  return x;
+}
+template <>
+__device__ __forceinline__ bf16 fromFloat<bf16>(float x) {
+  const unsigned bits = __float_as_uint(x);
+  if (x != x) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
+  return {static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+}
+
+/// kCount values that are loaded and stored in one go, 16 bytes at most.
+template <typename T, int kCount>
+struct alignas(sizeof(T) * kCount) Pack {
+  T values[kCount];
+};
+
+/// As many as make 16 bytes.
+template <typename T>
+constexpr int kPackSize = 16 / sizeof(T);
+
+__device__ __forceinline__ float warpSum(float x) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
+  return x;
+}
+__device__ __forceinline__ float warpMax(float x) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
+  return x;
+}
+
+/// The sum over a block of whole warps, in an order that depends on the block's size alone; every thread gets it.
+/// scratch: 32 floats of shared memory, free again after the next barrier.
+__device__ __forceinline__ float blockSum(float x, float* scratch) {
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
+  x = warpSum(x);
+  if (warps == 1) return x;
+  __syncthreads();  // whoever still reads the last sum
+  if (lane == 0) scratch[warp] = x;
+  __syncthreads();
+  return warpSum(lane < warps ? scratch[lane] : 0.0f);
+}
+
+}  // namespace dinomaly::cuda

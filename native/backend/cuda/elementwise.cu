@@ -1,0 +1,225 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "backend/cuda/elementwise.h"
+#include "core/philox.h"
+
+namespace dinomaly::cuda {
+namespace {
+
+constexpr unsigned kThreads = 128;
+constexpr int kPacks = 2;  // that a thread has in flight for each tensor
+
+struct Gelu {
+  __device__ __forceinline__ float operator()(float x) const {
+    return 0.5f * x * (1.0f + erff(x * 0.707106781f));  // 1 / sqrt(2)
+  }
+};
+
+struct GeluGradient {
+  __device__ __forceinline__ float operator()(float dy, float x) const {
+    const float distribution = 0.5f + 0.5f * erff(x * 0.707106781f);
+    const float density = 0.398942280f * expf(-0.5f * x * x);  // 1 / sqrt(2 pi)
+    return dy * (distribution + x * density);
+  }
+};
+
+struct AddScaled {
+  float a;
+  __device__ __forceinline__ float operator()(float y, float x) const { return y + a * x; }
+};
+
+struct Convert {
+  __device__ __forceinline__ float operator()(float x) const { return x; }
+};
+
+/// The packs that a thread sees to, its own kPacks of those that there are, neighbouring threads' being neighbours; and
+/// of the size % kCount elements after the last pack, one for each of the last block's first threads.
+template <int kCount>
+struct Share {
+  int64_t packs, first, rest;  // rest `size` or more: no such element
+  __device__ __forceinline__ explicit Share(int64_t size)
+      : packs(size / kCount),
+        first(blockIdx.x * int64_t{kPacks * kThreads} + threadIdx.x),
+        rest(blockIdx.x == gridDim.x - 1 ? packs * kCount + threadIdx.x : size) {}
+  /// Beyond the last pack the last is loaded again, in vain: a branch would wait for each load before the next.
+  template <typename T>
+  __device__ __forceinline__ Pack<T, kCount> load(const T* x, int p) const {
+    return reinterpret_cast<const Pack<T, kCount>*>(x)[min(first + p * int64_t{kThreads}, packs - 1)];
+  }
+  template <typename T>
+  __device__ __forceinline__ void store(T* y, int p, const Pack<T, kCount>& pack) const {
+    const int64_t number = first + p * int64_t{kThreads};
+    if (number < packs) reinterpret_cast<Pack<T, kCount>*>(y)[number] = pack;
+  }
+};
+
+// y (size) = function(x). A block takes kThreads * kPacks packs of kCount neighbours: 16 bytes of the wider type, or
+// one element for tensors that do not begin on a pack's boundary. kPacks loads a thread keep enough bytes in flight to
+// fill the memory's bus. Reads and writes size elements once; gelu in bf16 computes for about as long as that takes.
+template <int kCount, typename To, typename From, typename Function>
+__global__ void __launch_bounds__(kThreads) mapKernel(To* y, const From* x, int64_t size, Function function) {
+  const Share<kCount> share(size);
+  Pack<From, kCount> in[kPacks];
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) in[p] = share.load(x, p);
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+    Pack<To, kCount> out;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) out.values[i] = fromFloat<To>(function(toFloat(in[p].values[i])));
+    share.store(y, p, out);
+  }
+  if (kCount > 1) {
+    const int64_t i = share.rest;
+    if (i < size) y[i] = fromFloat<To>(function(toFloat(x[i])));
+  }
+}
+
+// y (size) = function(a, b), where y may be a. Arranged as mapKernel is. Reads 2 * size elements, writes size.
+template <int kCount, typename T, typename Function>
+__global__ void __launch_bounds__(kThreads) joinKernel(T* y, const T* a, const T* b, int64_t size, Function function) {
+  const Share<kCount> share(size);
+  Pack<T, kCount> left[kPacks], right[kPacks];
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+    left[p] = share.load(a, p);
+    right[p] = share.load(b, p);
+  }
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+    Pack<T, kCount> out;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      out.values[i] = fromFloat<T>(function(toFloat(left[p].values[i]), toFloat(right[p].values[i])));
+    }
+    share.store(y, p, out);
+  }
+  if (kCount > 1) {
+    const int64_t i = share.rest;
+    if (i < size) y[i] = fromFloat<T>(function(toFloat(a[i]), toFloat(b[i])));
+  }
+}
+
+constexpr int kWords = 4;  // that one Philox counter gives
+constexpr unsigned kDropoutRows = 4;
+constexpr int64_t kRowPacks = 4 * kWarp;  // of a row that one warp takes
+
+// Dropout over (rows,dim). A warp takes kRowPacks packs of one row, so that no thread divides to find its row;
+// kDropoutRows rows a block, numbered by blockIdx.x, and blockIdx.y is the part of the rows. A thread makes kCount
+// neighbours at a time from one Philox counter for each four of them. Reads and writes rows * dim elements once and
+// stores no mask; some 40 instructions an element, most of them the words'. kPacked: rows begin at multiples of 16
+// bytes.
+template <bool kPacked, typename T>
+__global__ void __launch_bounds__(kDropoutRows* kWarp)
+    dropoutKernel(T* y, const T* x, int64_t rows, int64_t dim, Dropout dropout, float keep) {
+  constexpr int kCount = kPackSize<T>, kCounters = kCount / kWords;
+  const int64_t row = blockIdx.x * int64_t{kDropoutRows} + threadIdx.x / kWarp;
+  if (row >= rows) return;
+  const int64_t end = min((dim + kCount - 1) / kCount, (blockIdx.y + int64_t{1}) * kRowPacks);
+  for (int64_t pack = blockIdx.y * kRowPacks + threadIdx.x % kWarp; pack < end; pack += kWarp) {
+    const int64_t begin = row * dim + pack * kCount, count = dim - pack * kCount;
+    Pack<T, kCount> values;
+    if (kPacked) {
+      values = *reinterpret_cast<const Pack<T, kCount>*>(x + begin);
+    } else {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) values.values[i] = i < count ? x[begin + i] : fromFloat<T>(0.0f);
+    }
+#pragma unroll
+    for (int c = 0; c < kCounters; ++c) {
+      uint32_t words[kWords] = {static_cast<uint32_t>(pack * kCounters + c), static_cast<uint32_t>(row),
+                                dropout.iteration, dropout.place};
+      uint32_t key0 = static_cast<uint32_t>(dropout.seed), key1 = static_cast<uint32_t>(dropout.seed >> 32);
+#pragma unroll
+      for (int round = 0; round < kPhiloxRounds; ++round) {
+        philoxRound(words[0], words[1], words[2], words[3], key0, key1);
+        key0 += kPhiloxKeyStep0;
+        key1 += kPhiloxKeyStep1;
+      }
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) {
+        T& value = values.values[c * kWords + i];
+        value = fromFloat<T>(uniform(words[i]) >= dropout.rate ? toFloat(value) * keep : 0.0f);
+      }
+    }
+    if (kPacked) {
+      *reinterpret_cast<Pack<T, kCount>*>(y + begin) = values;
+    } else {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        if (i < count) y[begin + i] = values.values[i];
+      }
+    }
+  }
+}
+
+/// Whether packs of kCount can be loaded from, or stored to, a tensor that begins at `x`.
+template <int kCount, typename T>
+bool onBoundary(const T* x) {
+  return reinterpret_cast<uintptr_t>(x) % sizeof(Pack<T, kCount>) == 0;
+}
+
+template <typename To, typename From, typename Function>
+void map(Stream stream, To* y, const From* x, int64_t size, Function function) {
+  constexpr int kCount = std::min(kPackSize<To>, kPackSize<From>);
+  if (size == 0) return;
+  const bool packed = size >= kCount && onBoundary<kCount>(y) && onBoundary<kCount>(x);
+  launch(stream, packed ? mapKernel<kCount, To, From, Function> : mapKernel<1, To, From, Function>,
+         blocksOf(size, kThreads * kPacks * (packed ? kCount : 1)), kThreads, 0, y, x, size, function);
+}
+
+template <typename T, typename Function>
+void join(Stream stream, T* y, const T* a, const T* b, int64_t size, Function function) {
+  constexpr int kCount = kPackSize<T>;
+  if (size == 0) return;
+  const bool packed = size >= kCount && onBoundary<kCount>(y) && onBoundary<kCount>(a) && onBoundary<kCount>(b);
+  launch(stream, packed ? joinKernel<kCount, T, Function> : joinKernel<1, T, Function>,
+         blocksOf(size, kThreads * kPacks * (packed ? kCount : 1)), kThreads, 0, y, a, b, size, function);
+}
+
+}  // namespace
+
+template <typename T>
+void gelu(Stream stream, T* y, const T* x, int64_t size) {
+  map(stream, y, x, size, Gelu());
+}
+
+template <typename T>
+void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size) {
+  join(stream, dx, dy, x, size, GeluGradient());
+}
+
+template <typename T>
+void addScaled(Stream stream, T* y, const T* x, float a, int64_t size) {
+  join(stream, y, static_cast<const T*>(y), x, size, AddScaled{a});
+}
+
+void convert(Stream stream, bf16* to, const float* from, int64_t size) {
+  map(stream, to, from, size, Convert());
+}
+void convert(Stream stream, float* to, const bf16* from, int64_t size) {
+  map(stream, to, from, size, Convert());
+}
+
+template <typename T>
+void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, const Dropout& dropout) {
+  constexpr int kCount = kPackSize<T>;
+  if (rows == 0 || dim == 0 || (dropout.rate == 0 && y == x)) return;
+  const float keep = 1.0f / (1.0f - dropout.rate);
+  const bool packed = dim % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(x);
+  const dim3 grid(blocksOf(rows, kDropoutRows), blocksOf(dim, kCount * kRowPacks));
+  launch(stream, packed ? dropoutKernel<true, T> : dropoutKernel<false, T>, grid, kDropoutRows * kWarp, 0, y, x, rows,
+         dim, dropout, keep);
+}
+
+template void gelu(Stream, float*, const float*, int64_t);
+template void gelu(Stream, bf16*, const bf16*, int64_t);
+template void geluGradient(Stream, float*, const float*, const float*, int64_t);
+template void geluGradient(Stream, bf16*, const bf16*, const bf16*, int64_t);
+template void addScaled(Stream, float*, const float*, float, int64_t);
+template void addScaled(Stream, bf16*, const bf16*, float, int64_t);
+template void dropout(Stream, float*, const float*, int64_t, int64_t, const Dropout&);
+template void dropout(Stream, bf16*, const bf16*, int64_t, int64_t, const Dropout&);
+
+}  // namespace dinomaly::cuda

@@ -1,0 +1,54 @@
+// Launching kernels, on a device or in the emulation.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "backend/cuda/device.h"
+#include "core/error.h"
+
+namespace dinomaly::cuda {
+
+#if defined(__CUDACC__)
+
+using Stream = cudaStream_t;
+
+/// Throws ERR_INTERNAL with CUDA's own words for what failed.
+inline void check(cudaError_t status, const char* what) {
+  if (status != cudaSuccess) {
+    throw Error("ERR_INTERNAL",
+                std::string(what) + " failed: " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
+  }
+}
+
+template <typename... Parameters, typename... Arguments>
+void launch(Stream stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t sharedBytes,
+            Arguments&&... arguments) {
+  constexpr size_t kWithoutAsking = 48 * 1024;
+  if (sharedBytes > kWithoutAsking) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(sharedBytes)),
+          "asking for shared memory");
+  }
+  kernel<<<grid, block, sharedBytes, stream>>>(std::forward<Arguments>(arguments)...);
+  check(cudaGetLastError(), "a kernel's launch");
+}
+
+#else
+
+using Stream = void*;
+
+template <typename... Parameters, typename... Arguments>
+void launch(Stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t sharedBytes,
+            const Arguments&... arguments) {
+  emulated::runGrid(grid, block, sharedBytes, [&] { kernel(arguments...); });
+}
+
+#endif
+
+/// As many blocks of `size` as hold `count`.
+inline unsigned blocksOf(int64_t count, int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
+}
+
+}  // namespace dinomaly::cuda

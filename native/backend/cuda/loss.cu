@@ -1,0 +1,178 @@
+#include "backend/cuda/loss.h"
+#include "backend/cuda/select.h"
+
+namespace dinomaly::cuda {
+namespace {
+
+constexpr float kEps = 1e-8f;             // torch's cosine_similarity clamps each norm with it
+constexpr float kEasyPointFactor = 0.1f;  // what is left of the gradient of a well restored point (released code)
+constexpr unsigned kRowThreads = 256;     // a warp a row, eight rows a block
+constexpr unsigned kRowsPerBlock = kRowThreads / kWarp;
+
+/// Of looseLoss().
+struct Scratch {
+  float* distance;      // (rows)
+  float* sums;          // (3, rows): e * d, e * e, d * d
+  float* coefficients;  // (images, 2): what e and d are multiplied by in the gradient
+  float* threshold;     // (1)
+};
+
+/// Calls use(i, e's values, d's values) for each pack of a row that is this lane's; kCount values a pack.
+template <int kCount, typename T, typename Use>
+__device__ __forceinline__ void forEachPack(const T* e, const T* d, int64_t dim, const Use& use) {
+  using Values = Pack<T, kCount>;
+  for (int64_t i = threadIdx.x % kWarp; i < dim / kCount; i += kWarp) {
+    const Values ofE = reinterpret_cast<const Values*>(e)[i], ofD = reinterpret_cast<const Values*>(d)[i];
+    use(i, ofE, ofD);
+  }
+}
+
+// A warp a row, read once: 2 * rows * dim of T. Writes distance (rows) and, if sums is not null, the row's three sums,
+// (3, rows). kCount: values of a load; dim is a multiple of it.
+template <typename T, int kCount>
+__global__ void __launch_bounds__(kRowThreads)
+    rowSumsKernel(float* distance, float* sums, const T* e, const T* d, int64_t rows, int64_t dim) {
+  const int64_t row = blockIdx.x * int64_t{kRowsPerBlock} + threadIdx.x / kWarp;
+  if (row >= rows) return;  // the whole warp
+  float ed = 0, ee = 0, dd = 0;
+  forEachPack<kCount>(e + row * dim, d + row * dim, dim,
+                      [&](int64_t, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
+#pragma unroll
+                        for (int i = 0; i < kCount; ++i) {
+                          const float x = toFloat(ofE.values[i]), y = toFloat(ofD.values[i]);
+                          ed += x * y;
+                          ee += x * x;
+                          dd += y * y;
+                        }
+                      });
+  ed = warpSum(ed);
+  ee = warpSum(ee);
+  dd = warpSum(dd);
+  if (threadIdx.x % kWarp != 0) return;
+  distance[row] = 1.0f - ed / (fmaxf(sqrtf(ee), kEps) * fmaxf(sqrtf(dd), kEps));
+  if (sums) {
+    sums[row] = ed;
+    sums[rows + row] = ee;
+    sums[2 * rows + row] = dd;
+  }
+}
+
+__device__ __forceinline__ double warpSumOfDoubles(double x) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
+  return x;
+}
+
+// Two blocks of kSelectThreads, at the same time: the first selects the threshold among the distances (rows), the
+// second joins each image's row sums in double, a warp an image, and the images' losses. Reads 7 * rows floats in all.
+__global__ void __launch_bounds__(kSelectThreads)
+    joinKernel(Scratch scratch, double* loss, int64_t images, int64_t patches, int64_t k, float weight) {
+  const int64_t rows = images * patches;
+  if (blockIdx.x == 0) {
+    const Selected selected = selectKthLargest(scratch.distance, rows, k, sharedMemory<unsigned>());
+    if (threadIdx.x == 0) *scratch.threshold = fromOrderedKey(selected.key);
+    return;
+  }
+  constexpr int64_t kWarps = kSelectThreads / kWarp;
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const double eps = kEps, share = 1.0 / static_cast<double>(images);
+  double ofWarp = 0;  // loss of this warp's images
+  for (int64_t image = warp; image < images; image += kWarps) {
+    const float* sums = scratch.sums + image * patches;
+    double ed = 0, ee = 0, dd = 0;
+#pragma unroll 4
+    for (int64_t i = lane; i < patches; i += kWarp) {
+      ed += static_cast<double>(sums[i]);
+      ee += static_cast<double>(sums[rows + i]);
+      dd += static_cast<double>(sums[2 * rows + i]);
+    }
+    ed = warpSumOfDoubles(ed);
+    ee = warpSumOfDoubles(ee);
+    dd = warpSumOfDoubles(dd);
+    const double norms = max(sqrt(ee), eps) * max(sqrt(dd), eps), cosine = ed / norms;
+    ofWarp += (1.0 - cosine) * share;
+    if (lane == 0) {  // d(1 - cos)/dd = -(e / (|e| |d|) - cos * d / |d|^2)
+      const double part = static_cast<double>(weight) * share;
+      scratch.coefficients[2 * image] = static_cast<float>(-part / norms);
+      scratch.coefficients[2 * image + 1] = static_cast<float>(part * cosine / max(dd, eps * eps));
+    }
+  }
+  double* const ofWarps = sharedMemory<double>();
+  if (lane == 0) ofWarps[warp] = ofWarp;
+  __syncthreads();
+  if (warp > 0) return;
+  const double total = warpSumOfDoubles(ofWarps[lane]);
+  if (lane == 0) *loss = total;
+}
+
+// A warp a row, element by element: reads 2 * rows * dim of T and writes rows * dim. dd may be d: each thread reads
+// what it writes. Nothing is written if the loss is not finite.
+template <typename T, int kCount>
+__global__ void __launch_bounds__(kRowThreads) gradientKernel(T* dd, const double* loss, Scratch scratch, const T* e,
+                                                              const T* d, int64_t rows, int64_t patches, int64_t dim) {
+  const int64_t row = blockIdx.x * int64_t{kRowsPerBlock} + threadIdx.x / kWarp;
+  if (row >= rows || !isfinite(*loss)) return;
+  const float factor = scratch.distance[row] < *scratch.threshold ? kEasyPointFactor : 1.0f;
+  const float* coefficients = scratch.coefficients + row / patches * 2;
+  const float byE = coefficients[0], byD = coefficients[1];
+  T* const out = dd + row * dim;
+  forEachPack<kCount>(e + row * dim, d + row * dim, dim,
+                      [&](int64_t at, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
+                        Pack<T, kCount> result;
+#pragma unroll
+                        for (int i = 0; i < kCount; ++i) {
+                          const float x = toFloat(ofE.values[i]), y = toFloat(ofD.values[i]);
+                          result.values[i] = fromFloat<T>(factor * (byE * x + byD * y));
+                        }
+                        reinterpret_cast<Pack<T, kCount>*>(out)[at] = result;
+                      });
+}
+
+bool loadsPacks(int64_t dim, int64_t count, std::initializer_list<const void*> tensors) {
+  for (const void* tensor : tensors) {
+    if (reinterpret_cast<uintptr_t>(tensor) % 16 != 0) return false;
+  }
+  return dim % count == 0;
+}
+
+template <typename T>
+void rowSums(Stream stream, float* distance, float* sums, const T* e, const T* d, int64_t rows, int64_t dim) {
+  constexpr int kCount = kPackSize<T>;
+  launch(stream, loadsPacks(dim, kCount, {e, d}) ? rowSumsKernel<T, kCount> : rowSumsKernel<T, 1>,
+         blocksOf(rows, kRowsPerBlock), kRowThreads, 0, distance, sums, e, d, rows, dim);
+}
+
+}  // namespace
+
+template <typename T>
+void cosineDistance(Stream stream, float* distance, const T* e, const T* d, int64_t rows, int64_t dim) {
+  float* const noSums = nullptr;
+  rowSums(stream, distance, noSums, e, d, rows, dim);
+}
+
+template <typename T>
+void looseLoss(Stream stream, T* dd, double* loss, float* scratch, const T* e, const T* d, int64_t images,
+               int64_t patches, int64_t dim, int64_t k, float weight) {
+  const int64_t rows = images * patches;
+  const Scratch parts = {scratch, scratch + rows, scratch + 4 * rows, scratch + 4 * rows + 2 * images};
+  rowSums(stream, parts.distance, parts.sums, e, d, rows, dim);
+  constexpr size_t kSharedBytes = kSelectBytes;  // holds a double of each warp too
+  static_assert(kSharedBytes >= kSelectThreads / kWarp * sizeof(double));
+  launch(stream, joinKernel, 2, kSelectThreads, kSharedBytes, parts, loss, images, patches, k, weight);
+  constexpr int kCount = kPackSize<T>;
+  launch(stream, loadsPacks(dim, kCount, {dd, e, d}) ? gradientKernel<T, kCount> : gradientKernel<T, 1>,
+         blocksOf(rows, kRowsPerBlock), kRowThreads, 0, dd, loss, parts, e, d, rows, patches, dim);
+}
+
+int64_t looseLossScratch(int64_t images, int64_t patches) {
+  return 4 * images * patches + 2 * images + 1;
+}
+
+template void cosineDistance(Stream, float*, const float*, const float*, int64_t, int64_t);
+template void cosineDistance(Stream, float*, const bf16*, const bf16*, int64_t, int64_t);
+template void looseLoss(Stream, float*, double*, float*, const float*, const float*, int64_t, int64_t, int64_t, int64_t,
+                        float);
+template void looseLoss(Stream, bf16*, double*, float*, const bf16*, const bf16*, int64_t, int64_t, int64_t, int64_t,
+                        float);
+
+}  // namespace dinomaly::cuda

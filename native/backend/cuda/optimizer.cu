@@ -1,0 +1,337 @@
+#include <cmath>
+
+#include "backend/cuda/optimizer.h"
+
+namespace dinomaly::cuda {
+namespace {
+
+// 256 threads take 8 packs each of a chunk. The three passes over the chunks (norm, moments, parameters) move 4, 28 and
+// 16 bytes an element and compute little: they run as fast as memory does. 58 M parameters are 7100 blocks, several for
+// each that fits on a device at once, so that the last ones cost little; a chunk is still long against the few
+// dependent reads that a block begins with. Chunks and the order of sums depend on sizes alone.
+constexpr unsigned kThreads = 256;
+constexpr unsigned kTensorThreads = 128;
+constexpr unsigned kNormThreads = 1024;
+constexpr int kPack = kPackSize<float>;
+constexpr int kStride = kPack * static_cast<int>(kThreads);
+constexpr size_t kScratchBytes = (kWarp + 1) * sizeof(double);  // the last one: gradients' scale
+
+using Floats = Pack<float, kPack>;
+using Rounded = Pack<bf16, kPack>;
+
+/// The tensors of a launch: a table, or else one.
+struct Work {
+  const OptimizerTensor* tensors;
+  const int32_t* chunkTensors;
+  OptimizerTensor only;
+};
+
+/// An OptimizerStep as the kernels need it.
+struct Factors {
+  float beta1, beta2, rest1, rest2, correction, eps, decay;
+  double rate;  // before division by max(1, rms)
+};
+
+/// From the norm in device memory, or else `scale`.
+struct Clipping {
+  const double* norm;
+  double clipNorm;
+  float scale;
+};
+
+Factors factorsOf(const OptimizerStep& step) {
+  const auto t = static_cast<double>(step.t);
+  Factors f;
+  f.beta1 = static_cast<float>(step.beta1);
+  f.beta2 = static_cast<float>(step.beta2);
+  f.rest1 = static_cast<float>(1 - step.beta1);
+  f.rest2 = static_cast<float>(1 - step.beta2);
+  f.correction = static_cast<float>(1 / std::sqrt(1 - std::pow(step.beta2, t)));
+  f.eps = static_cast<float>(step.eps);
+  f.decay = static_cast<float>(1 - step.learningRate * step.weightDecay);
+  f.rate = step.learningRate / (1 - std::pow(step.beta1, t));
+  return f;
+}
+
+struct Chunk {
+  OptimizerTensor tensor;
+  int32_t number;  // of the tensor
+  int64_t begin;   // first element
+  int count;
+};
+
+__device__ __forceinline__ Chunk chunkOf(const Work& work, int64_t chunkNumber) {
+  Chunk chunk;
+  // By value: a pointer to either would move the parameters to local memory.
+  if (work.tensors) {
+    chunk.number = work.chunkTensors[chunkNumber];
+    chunk.tensor = work.tensors[chunk.number];
+  } else {
+    chunk.number = 0;
+    chunk.tensor = work.only;
+  }
+  chunk.begin = (chunkNumber - chunk.tensor.firstChunk) * kOptimizerChunk;
+  const int64_t left = chunk.tensor.size - chunk.begin;
+  chunk.count = static_cast<int>(left < kOptimizerChunk ? left : kOptimizerChunk);
+  return chunk;
+}
+
+/// Compilers take a pointer that a kernel has read from memory for one to any kind of memory, which is slower, unless
+/// they are told. (11.8's does not listen.)
+template <typename T>
+__device__ __forceinline__ T* inGlobalMemory(T* array) {
+#if defined(__CUDA_ARCH__)
+  __builtin_assume(__isGlobal(array));
+#endif
+  return array;
+}
+
+/// An array of the tensor from the chunk's first element on.
+template <typename T>
+__device__ __forceinline__ T* inChunk(T* array, const Chunk& chunk) {
+  return inGlobalMemory(array) + chunk.begin;
+}
+
+template <typename... Values>
+__device__ __forceinline__ bool inPacks(const Values*... arrays) {
+  return ((reinterpret_cast<uintptr_t>(arrays) % (sizeof(Values) * kPack) == 0) && ...);
+}
+
+__device__ __forceinline__ Floats loadPack(const float* x) {
+  return *reinterpret_cast<const Floats*>(x);
+}
+__device__ __forceinline__ void storePack(float* x, const Floats& values) {
+  *reinterpret_cast<Floats*>(x) = values;
+}
+
+__device__ __forceinline__ double warpSumInDouble(double x) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
+  return x;
+}
+/// As blockSum(), in double, but once in a kernel. scratch: 32 doubles of shared memory that nobody else uses.
+__device__ __forceinline__ double blockSumInDouble(double x, double* scratch) {
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
+  x = warpSumInDouble(x);
+  if (lane == 0) scratch[warp] = x;
+  __syncthreads();
+  return warpSumInDouble(lane < warps ? scratch[lane] : 0.0);
+}
+
+/// The sum of `count` numbers by a whole block, thread by thread and then over threads.
+__device__ __forceinline__ double sumOf(const double* x, int64_t count, double* scratch) {
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) sum += x[i];
+  return blockSumInDouble(sum, scratch);
+}
+
+// partials (chunks): sums of squares. A thread adds its 32 squares in float, in the same order with packs and without;
+// the block adds those in double. Reads 4 bytes an element.
+__global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, Work work) {
+  const Chunk chunk = chunkOf(work, blockIdx.x);
+  const float* g = inChunk(chunk.tensor.g, chunk);
+  float sum = 0;
+  int i = static_cast<int>(threadIdx.x) * kPack;
+  if (inPacks(g)) {
+    constexpr int kAtOnce = 4;  // reads under way before the first one's values are needed
+    for (; i + (kAtOnce - 1) * kStride + kPack <= chunk.count; i += kAtOnce * kStride) {
+      Floats x[kAtOnce];
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) x[j] = loadPack(g + i + j * kStride);
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+#pragma unroll
+        for (int k = 0; k < kPack; ++k) sum += x[j].values[k] * x[j].values[k];
+      }
+    }
+    for (; i + kPack <= chunk.count; i += kStride) {
+      const Floats x = loadPack(g + i);
+#pragma unroll
+      for (int k = 0; k < kPack; ++k) sum += x.values[k] * x.values[k];
+    }
+  }
+  for (; i < chunk.count; i += kStride) {  // no packs, or the end of one
+#pragma unroll 1
+    for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += g[k] * g[k];
+  }
+  const double total = blockSumInDouble(sum, sharedMemory<double>());
+  if (threadIdx.x == 0) partials[blockIdx.x] = total;
+}
+
+// One block joins the partial sums of all chunks (8 bytes each); squares, norm and notFinite may be null.
+__global__ void __launch_bounds__(kNormThreads)
+    joinSquaresKernel(double* squares, double* norm, int* notFinite, const double* partials, int64_t chunks) {
+  const double total = sumOf(partials, chunks, sharedMemory<double>());
+  if (threadIdx.x != 0) return;
+  if (squares) *squares = total;
+  if (norm) *norm = sqrt(total);
+  if (notFinite && !isfinite(total)) *notFinite = 1;
+}
+
+__device__ __forceinline__ float denominatorOf(float vmax, const Factors& f) {
+  return sqrtf(vmax) * f.correction + f.eps;
+}
+
+/// Returns (gradient / denominator)^2.
+__device__ __forceinline__ float moveMoments(float& m, float& v, float& vmax, float g, float scale, const Factors& f) {
+  const float gradient = g * scale;
+  m = f.beta1 * m + f.rest1 * gradient;
+  v = f.beta2 * v + f.rest2 * gradient * gradient;
+  vmax = fmaxf(vmax, v);
+  const float ratio = gradient / denominatorOf(vmax, f);
+  return ratio * ratio;
+}
+
+// m, v, vmax and partials (chunks), the sums of (gradient / denominator)^2, added as in squaresKernel. Reads 16 bytes
+// an element and writes 12. Blocks take the chunks from the last to the first: the norm has read the last gradients
+// last, so that they are still in the second-level cache, and leave m and vmax of the first there for the next pass.
+__global__ void __launch_bounds__(kThreads)
+    momentsKernel(double* partials, Work work, Factors f, Clipping clipping, const int* notFinite) {
+  if (notFinite && *notFinite) return;  // the whole grid
+  double* const scratch = sharedMemory<double>();
+  float scale = clipping.scale;
+  if (clipping.norm) {  // one thread divides: some devices have few units for double
+    if (threadIdx.x == 0) scratch[kWarp] = min(1.0, clipping.clipNorm / (*clipping.norm + 1e-6));
+    __syncthreads();
+    scale = static_cast<float>(scratch[kWarp]);
+  }
+  const unsigned chunkNumber = gridDim.x - 1 - blockIdx.x;
+  const Chunk chunk = chunkOf(work, chunkNumber);
+  float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
+  float* const __restrict__ v = inChunk(chunk.tensor.v, chunk);
+  float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
+  const float* const __restrict__ g = inChunk(chunk.tensor.g, chunk);
+  float sum = 0;
+  int i = static_cast<int>(threadIdx.x) * kPack;
+  if (inPacks(m, v, vmax, g)) {
+    for (; i + kPack <= chunk.count; i += kStride) {
+      const Floats gradients = loadPack(g + i);
+      Floats first = loadPack(m + i), second = loadPack(v + i), largest = loadPack(vmax + i);
+#pragma unroll
+      for (int k = 0; k < kPack; ++k) {
+        sum += moveMoments(first.values[k], second.values[k], largest.values[k], gradients.values[k], scale, f);
+      }
+      storePack(m + i, first);
+      storePack(v + i, second);
+      storePack(vmax + i, largest);
+    }
+  }
+  for (; i < chunk.count; i += kStride) {
+#pragma unroll 1
+    for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += moveMoments(m[k], v[k], vmax[k], g[k], scale, f);
+  }
+  const double total = blockSumInDouble(sum, scratch);
+  if (threadIdx.x == 0) partials[chunkNumber] = total;
+}
+
+// rates (tensors) = rate / max(1, rms) from partials. A block a tensor; reads 8 bytes a chunk.
+__global__ void __launch_bounds__(kTensorThreads)
+    ratesKernel(double* rates, const double* partials, Work work, double rate, const int* notFinite) {
+  if (notFinite && *notFinite) return;
+  int64_t first = work.only.firstChunk, size = work.only.size;
+  if (work.tensors) {
+    first = work.tensors[blockIdx.x].firstChunk;
+    size = work.tensors[blockIdx.x].size;
+  }
+  const int64_t chunks = (size + kOptimizerChunk - 1) / kOptimizerChunk;
+  const double squares = sumOf(partials + first, chunks, sharedMemory<double>());
+  if (threadIdx.x == 0) rates[blockIdx.x] = rate / max(1.0, sqrt(squares / static_cast<double>(size)));
+}
+
+// p, and its rounded copy where there is one. Reads 12 bytes an element, of which those of the first chunks are still
+// in the second-level cache, and writes 4, and 2 for the copy.
+__global__ void __launch_bounds__(kThreads)
+    parametersKernel(const double* rates, Work work, Factors f, const int* notFinite) {
+  if (notFinite && *notFinite) return;
+  const Chunk chunk = chunkOf(work, blockIdx.x);
+  const auto rate = static_cast<float>(rates[chunk.number]);
+  float* const __restrict__ p = inChunk(chunk.tensor.p, chunk);
+  const float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
+  const float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
+  bf16* const __restrict__ rounded = inGlobalMemory(chunk.tensor.rounded);  // may be null
+  int i = static_cast<int>(threadIdx.x) * kPack;
+  if (inPacks(p, m, vmax, rounded)) {
+    for (; i + kPack <= chunk.count; i += kStride) {
+      Floats values = loadPack(p + i);
+      const Floats first = loadPack(m + i), largest = loadPack(vmax + i);
+#pragma unroll
+      for (int k = 0; k < kPack; ++k) {
+        values.values[k] = values.values[k] * f.decay - rate * first.values[k] / denominatorOf(largest.values[k], f);
+      }
+      storePack(p + i, values);
+      if (rounded) {
+        Rounded copy;
+#pragma unroll
+        for (int k = 0; k < kPack; ++k) copy.values[k] = fromFloat<bf16>(values.values[k]);
+        *reinterpret_cast<Rounded*>(rounded + chunk.begin + i) = copy;
+      }
+    }
+  }
+  for (; i < chunk.count; i += kStride) {
+#pragma unroll 1
+    for (int k = i; k < i + kPack && k < chunk.count; ++k) {
+      const float value = p[k] * f.decay - rate * m[k] / denominatorOf(vmax[k], f);
+      p[k] = value;
+      if (rounded) rounded[chunk.begin + k] = fromFloat<bf16>(value);
+    }
+  }
+}
+
+void joinedSquares(Stream stream, double* squares, double* norm, int* notFinite, const Work& work, int64_t chunks,
+                   double* partials) {
+  if (chunks > 0) {
+    launch(stream, squaresKernel, static_cast<unsigned>(chunks), kThreads, kScratchBytes, partials, work);
+  }
+  launch(stream, joinSquaresKernel, 1, kNormThreads, kScratchBytes, squares, norm, notFinite, partials, chunks);
+}
+
+void allSteps(Stream stream, const Work& work, int64_t tensors, int64_t chunks, const Clipping& clipping,
+              const int* notFinite, const OptimizerStep& step, double* partials) {
+  if (chunks == 0) return;
+  const Factors factors = factorsOf(step);
+  double* const rates = partials + chunks;
+  launch(stream, momentsKernel, static_cast<unsigned>(chunks), kThreads, kScratchBytes, partials, work, factors,
+         clipping, notFinite);
+  launch(stream, ratesKernel, static_cast<unsigned>(tensors), kTensorThreads, kScratchBytes, rates, partials, work,
+         factors.rate, notFinite);
+  launch(stream, parametersKernel, static_cast<unsigned>(chunks), kThreads, 0, rates, work, factors, notFinite);
+}
+
+}  // namespace
+
+std::vector<int32_t> assignChunks(std::vector<OptimizerTensor>& tensors) {
+  std::vector<int32_t> chunkTensors;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    tensors[i].firstChunk = static_cast<int64_t>(chunkTensors.size());
+    chunkTensors.resize(chunkTensors.size() + blocksOf(tensors[i].size, kOptimizerChunk), static_cast<int32_t>(i));
+  }
+  return chunkTensors;
+}
+
+int64_t optimizerPartials(int64_t chunkCount, int64_t tensorCount) {
+  return chunkCount + tensorCount;
+}
+
+void gradientNorm(Stream stream, double* norm, int* notFinite, const OptimizerTable& table, double* partials) {
+  joinedSquares(stream, nullptr, norm, notFinite, {table.tensors, table.chunkTensors, {}}, table.chunkCount, partials);
+}
+
+void stableAdamW(Stream stream, const OptimizerTable& table, const double* norm, const int* notFinite, double clipNorm,
+                 const OptimizerStep& step, double* partials) {
+  allSteps(stream, {table.tensors, table.chunkTensors, {}}, table.tensorCount, table.chunkCount, {norm, clipNorm, 1},
+           notFinite, step, partials);
+}
+
+void squaredNorm(Stream stream, double* squares, const float* x, int64_t size, double* partials) {
+  const OptimizerTensor only{nullptr, nullptr, nullptr, nullptr, x, nullptr, size, 0};
+  joinedSquares(stream, squares, nullptr, nullptr, {nullptr, nullptr, only}, blocksOf(size, kOptimizerChunk), partials);
+}
+
+void stableAdamW(Stream stream, float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
+                 const OptimizerStep& step, double* partials) {
+  const OptimizerTensor only{p, m, v, vmax, g, nullptr, size, 0};
+  allSteps(stream, {nullptr, nullptr, only}, 1, blocksOf(size, kOptimizerChunk),
+           {nullptr, 0, static_cast<float>(step.gradientScale)}, nullptr, step, partials);
+}
+
+}  // namespace dinomaly::cuda

@@ -1,0 +1,28 @@
+// Softmax attention without an N x N matrix: keys pass by in tiles, and each query keeps a running maximum and sum
+// (Milakov and Gimelshein 2018; Dao et al. 2022). T: float or bf16, of qkv and y; all sums are float.
+#pragma once
+
+#include "backend/cuda/launch.h"
+
+namespace dinomaly::cuda {
+
+enum class AttentionKernel {
+  plain,           // T float or bf16, head sizes up to 128, any device
+  tensorCores,     // bf16, head size 64, compute capability 8.0 and newer: 64 queries a block
+  tensorCoresWide  // the same with 128 queries a block, and the same bits
+};
+
+constexpr int64_t kMaxHeadDim = 128;
+
+/// The kernel for a device with that much compute capability (major number) and that many multiprocessors.
+template <typename T>
+AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads, int64_t headDim, int computeMajor,
+                                   int processors);
+
+/// y (B*N, D) = softmax(q k^T / sqrt(d)) v from qkv (B*N, 3*D), channels ordered [3][H][d]; both aligned to 16 bytes.
+/// An image gives the same bits alone or among others. Throws ERR_INTERNAL for what the kernel cannot do.
+template <typename T>
+void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
+                      AttentionKernel kernel);
+
+}  // namespace dinomaly::cuda

@@ -1,0 +1,186 @@
+// What CUDA's kernels do element by element, on the emulated device, in f32 and bf16, against the plain backend.
+#include <limits>
+
+#include "backend/cuda/elementwise.h"
+#include "core/philox.h"
+#include "cuda_support.h"
+#include "plain_backend.h"
+
+using namespace dinomaly;
+using namespace dinomaly::cuda;
+
+namespace {
+
+constexpr float kHalfStep = 4e-3f;  // of bfloat16
+
+std::vector<float> wideNoise(int64_t size, uint32_t seed) {
+  std::vector<float> values = noise(size, seed);
+  for (float& v : values) v *= 12;  // into GELU's tails
+  values[0] = 1;                    // what differences are measured by, even alone
+  return values;
+}
+
+/// Runs `compute` on a copy of `values` that begins on no boundary of packs, which there is a way of its own for.
+template <typename T, typename Compute>
+std::vector<T> besideBoundary(const std::vector<T>& values, const Compute& compute) {
+  std::vector<T> shifted(values.size() + 1);
+  std::copy(values.begin(), values.end(), shifted.begin() + 1);
+  compute(shifted.data() + 1);
+  return {shifted.begin() + 1, shifted.end()};
+}
+
+template <typename T>
+bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <typename T>
+void checkMaps(int64_t size, float tolerance) {
+  CAPTURE(size);
+  const auto count = static_cast<size_t>(size);
+  const std::vector<T> x = as<T>(wideNoise(size, 1)), dy = as<T>(noise(size, 2));
+  const std::vector<float> wide = floats(x), wideDy = floats(dy);
+  const auto plain = makePlainBackend();
+  std::vector<float> expected(count);
+
+  const std::vector<T> y = inEveryOrder<T>([&] {
+    std::vector<T> result(count);
+    gelu(Stream(), result.data(), x.data(), size);
+    return result;
+  });
+  plain->gelu(expected.data(), wide.data(), size);
+  CHECK(difference(floats(y), expected) <= tolerance);
+  CHECK(sameBits(besideBoundary(x, [&](T* data) { gelu(Stream(), data, data, size); }), y));
+
+  const std::vector<T> dx = inEveryOrder<T>([&] {
+    std::vector<T> result = dy;  // in place
+    geluGradient(Stream(), result.data(), result.data(), x.data(), size);
+    return result;
+  });
+  plain->geluGradient(expected.data(), wideDy.data(), wide.data(), size);
+  CHECK(difference(floats(dx), expected) <= tolerance);
+  CHECK(sameBits(besideBoundary(dy, [&](T* data) { geluGradient(Stream(), data, data, x.data(), size); }), dx));
+
+  const std::vector<T> sum = inEveryOrder<T>([&] {
+    std::vector<T> result = dy;
+    addScaled(Stream(), result.data(), x.data(), -0.3f, size);
+    return result;
+  });
+  expected = wideDy;
+  plain->addScaled(expected.data(), wide.data(), -0.3f, size);
+  CHECK(difference(floats(sum), expected) <= tolerance);
+  CHECK(sameBits(besideBoundary(dy, [&](T* data) { addScaled(Stream(), data, x.data(), -0.3f, size); }), sum));
+}
+
+template <typename T>
+void checkDropout(int64_t rows, int64_t dim, const Dropout& d) {
+  CAPTURE(rows);
+  CAPTURE(dim);
+  CAPTURE(d.rate);
+  const std::vector<T> x = as<T>(noise(rows * dim, 1));
+  std::vector<T> expected;
+  const float keep = 1.0f / (1.0f - d.rate);  // as the CPU computes it: its bits
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < dim; ++i) {
+      const Philox4 words = philox({static_cast<uint32_t>(i / 4), static_cast<uint32_t>(r), d.iteration, d.place},
+                                   static_cast<uint32_t>(d.seed), static_cast<uint32_t>(d.seed >> 32));
+      const bool kept = uniform(words[static_cast<size_t>(i % 4)]) >= d.rate;
+      expected.push_back(fromFloat<T>(kept ? toFloat(x[static_cast<size_t>(r * dim + i)]) * keep : 0.0f));
+    }
+  }
+  const std::vector<T> apart = inEveryOrder<T>([&] {
+    std::vector<T> result(x.size());
+    dropout(Stream(), result.data(), x.data(), rows, dim, d);
+    return result;
+  });
+  CHECK(sameBits(apart, expected));
+  const std::vector<T> inPlace = inEveryOrder<T>([&] {
+    std::vector<T> result = x;
+    dropout(Stream(), result.data(), result.data(), rows, dim, d);
+    return result;
+  });
+  CHECK(sameBits(inPlace, expected));
+  CHECK(sameBits(besideBoundary(x, [&](T* data) { dropout(Stream(), data, data, rows, dim, d); }), expected));
+
+  std::vector<float> plain(x.size());
+  makePlainBackend()->dropout(plain.data(), floats(x).data(), rows, dim, d);
+  CHECK(difference(floats(apart), plain) <= (sizeof(T) == 4 ? 1e-6f : kHalfStep));
+}
+
+}  // namespace
+
+TEST_CASE("CUDA's GELU, its gradient and scaled sums agree with plain loops") {
+  for (const int64_t size : {1, 5, 8, 9, 2047, 2048, 4099, 20011}) {
+    checkMaps<float>(size, 1e-6f);
+    checkMaps<bf16>(size, kHalfStep);
+  }
+}
+
+TEST_CASE("CUDA's GELU keeps what is far from zero, and NaN") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> x = {-100, -20, -0.0f, 0, 20, 1e30f, -1e15f, nan}, ones(x.size(), 1.0f);
+  std::vector<float> y(x.size()), dx(x.size());
+  gelu(Stream(), y.data(), x.data(), static_cast<int64_t>(x.size()));
+  geluGradient(Stream(), dx.data(), ones.data(), x.data(), static_cast<int64_t>(x.size()));
+  const std::vector<float> expected = {0, 0, 0, 0, 20, 1e30f, 0}, expectedSlope = {0, 0, 0.5f, 0.5f, 1, 1, 0};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    CAPTURE(x[i]);
+    CHECK(y[i] == expected[i]);
+    CHECK(dx[i] == expectedSlope[i]);
+  }
+  CHECK(std::isnan(y.back()));
+  CHECK(std::isnan(dx.back()));
+}
+
+TEST_CASE("CUDA's dropout draws what the CPU draws, bit for bit") {
+  const Dropout some{0.3f, 0x123456789abcull, 7, 1}, other{0.2f, 0xfedcba9876543210ull, 0xffffffffu, 2},
+      none{0, 5, 6, 0};
+  for (const int64_t rows : {1, 5, 37}) {
+    for (const int64_t dim : {1, 33, 128, 130, 384}) {
+      checkDropout<float>(rows, dim, some);
+      checkDropout<bf16>(rows, dim, some);
+    }
+  }
+  for (const int64_t dim : {1021, 1536, 2056}) {  // more than one warp's part of a row
+    checkDropout<float>(3, dim, other);
+    checkDropout<bf16>(3, dim, other);
+  }
+  checkDropout<float>(3, 130, none);
+  checkDropout<bf16>(3, 384, none);
+}
+
+TEST_CASE("CUDA converts between float and bfloat16") {
+  for (const int64_t size : {1, 3, 4, 7, 1027, 5000}) {
+    CAPTURE(size);
+    const std::vector<float> x = noise(size, 1);
+    const std::vector<bf16> narrow = inEveryOrder<bf16>([&] {
+      std::vector<bf16> result(x.size());
+      convert(Stream(), result.data(), x.data(), size);
+      return result;
+    });
+    for (size_t i = 0; i < x.size(); ++i) CHECK(std::abs(toFloat(narrow[i]) - x[i]) <= std::abs(x[i]) / 256);
+    const std::vector<float> back = inEveryOrder<float>([&] {
+      std::vector<float> result(x.size());
+      convert(Stream(), result.data(), narrow.data(), size);
+      return result;
+    });
+    CHECK(sameBits(back, floats(narrow)));
+    std::vector<bf16> shifted(x.size() + 1);
+    convert(Stream(), shifted.data() + 1, x.data(), size);
+    CHECK(sameBits({shifted.begin() + 1, shifted.end()}, narrow));
+    std::vector<float> wide(x.size());
+    convert(Stream(), wide.data(), shifted.data() + 1, size);
+    CHECK(sameBits(wide, back));
+  }
+
+  // Ties to even, infinity from what is too large, NaN from NaN.
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {1 + 0x1p-8f, 1 + 3 * 0x1p-8f, -1 - 0x1p-8f, 1 + 0x1p-8f + 0x1p-20f,
+                                3.4e38f,     -infinity,       -0.0f,        nan};
+  std::vector<bf16> y(x.size());
+  convert(Stream(), y.data(), x.data(), static_cast<int64_t>(x.size()));
+  const std::vector<float> expected = {1, 1 + 0x1p-6f, -1, 1 + 0x1p-7f, infinity, -infinity, 0};
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(toFloat(y[i]) == expected[i]);
+  CHECK(std::signbit(toFloat(y[6])));
+  CHECK(std::isnan(toFloat(y.back())));
+}

@@ -1,0 +1,64 @@
+// LayerNorm's kernels on the emulated device, in f32 and bf16, against the plain backend.
+#include <string>
+
+#include "backend/cuda/layer_norm.h"
+#include "cuda_support.h"
+#include "plain_backend.h"
+
+using namespace dinomaly;
+using namespace dinomaly::cuda;
+
+namespace {
+
+constexpr float kEps = 1e-6f;
+
+template <typename T>
+void check(int64_t rows, int64_t dim, float tolerance) {
+  CAPTURE(rows);
+  CAPTURE(dim);
+  const auto size = static_cast<size_t>(rows * dim);
+  const std::vector<T> x = as<T>(noise(rows * dim, 1)), dy = as<T>(noise(rows * dim, 2)),
+                       old = as<T>(noise(rows * dim, 3));
+  const std::vector<float> weight = noise(dim, 4), bias = noise(dim, 5);
+  std::vector<float> mean(static_cast<size_t>(rows)), rstd(mean);
+  const std::vector<T> y = inEveryOrder<T>([&] {
+    std::vector<T> result(size);
+    layerNorm(Stream(), result.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, dim, kEps);
+    return result;
+  });
+  const auto plain = makePlainBackend();
+  std::vector<float> expected(size), expectedMean(mean), expectedRstd(rstd);
+  const std::vector<float> wide = floats(x), wideDy = floats(dy);
+  plain->layerNorm(expected.data(), expectedMean.data(), expectedRstd.data(), wide.data(), weight.data(), bias.data(),
+                   rows, dim, kEps);
+  CHECK(difference(floats(y), expected) <= tolerance);
+  CHECK(difference(mean, expectedMean) <= 1e-5f);
+  CHECK(difference(rstd, expectedRstd) <= 1e-5f);
+
+  std::vector<float> dweight(static_cast<size_t>(dim)), dbias(dweight), expectedDweight(dweight),
+      expectedDbias(dweight);
+  const std::vector<T> dx = inEveryOrder<T>([&] {
+    std::vector<T> result = old;
+    std::vector<float> partials(static_cast<size_t>(layerNormPartials(rows, dim)));
+    layerNormGradient(Stream(), result.data(), dweight.data(), dbias.data(), partials.data(), dy.data(), x.data(),
+                      mean.data(), rstd.data(), weight.data(), rows, dim);
+    return result;
+  });
+  std::vector<float> expectedDx = floats(old);
+  plain->layerNormGradient(expectedDx.data(), expectedDweight.data(), expectedDbias.data(), wideDy.data(), wide.data(),
+                           mean.data(), rstd.data(), weight.data(), rows, dim);
+  CHECK(difference(floats(dx), expectedDx) <= tolerance);
+  CHECK(difference(dweight, expectedDweight) <= 1e-5f);
+  CHECK(difference(dbias, expectedDbias) <= 1e-5f);
+}
+
+}  // namespace
+
+TEST_CASE("CUDA's LayerNorm agrees with plain loops") {
+  for (const int64_t rows : {1, 5, 67, 202}) {
+    for (const int64_t dim : {33, 128, 384}) {
+      check<float>(rows, dim, 1e-5f);
+      check<bf16>(rows, dim, 4e-3f);  // half a step of bfloat16
+    }
+  }
+}

@@ -1,20 +1,17 @@
 // npm run prebuild: prebuilds/<platform>-<arch> with the addon, the shared libraries that it needs and their licences.
-import { spawnSync } from 'node:child_process';
+// With --cuda 11,12,13, or some of these, prebuilds/dinomaly-cuda<major>.so too.
 import { copyFileSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { compileTypeScript } from './compile.mjs';
-import { buildPackages, root, runModule, script, setup } from './setup.mjs';
+import { buildCudaLibrary } from './cuda/build.mjs';
+import { packagesToFetch, parseMajors } from './cuda/toolkits.mjs';
+import { buildPackages, output, root, runModule, script, setup } from './setup.mjs';
 
 const folder = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);
 const addon = path.join(folder, 'dinomaly-native.node');
 // Node itself needs these, so they are on every machine that runs it.
 const fromSystem = /^(ld-linux|linux-vdso|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s)\.so)/;
-
-function output(command, args) {
-  const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
-  if (error || status !== 0) throw new Error(`${[command, ...args].join(' ')} failed: ${error?.message ?? stderr}`);
-  return stdout;
-}
 
 /** The shared libraries that must travel along: `{ name, file }`, libdnnl.so.2 and where it lies here. */
 function librariesOf(file) {
@@ -40,8 +37,10 @@ function copyLicences(file) {
   }
 }
 
-await script(() => {
-  setup(buildPackages);
+await script(async () => {
+  const { cuda } = parseArgs({ options: { cuda: { type: 'string' } } }).values;
+  const majors = cuda === undefined ? [] : parseMajors(cuda);
+  setup([...buildPackages, ...packagesToFetch(majors)]);
   compileTypeScript();
   rmSync(folder, { recursive: true, force: true });
   const nodeGyp = path.join(root, 'scripts/node-gyp.mjs');
@@ -51,4 +50,5 @@ await script(() => {
     copyLicences(file);
   }
   console.error(`Written: ${path.relative(root, folder)}`);
+  for (const major of majors) await buildCudaLibrary(major);
 });

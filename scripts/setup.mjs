@@ -26,6 +26,13 @@ export function run(command, args, options = {}) {
   }
 }
 
+/** What a command prints on stdout. Throws when it fails, with what it said. */
+export function output(command, args, options = {}) {
+  const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', ...options });
+  if (error || status !== 0) throw new Error(`${[command, ...args].join(' ')} failed: ${error?.message ?? stderr}`);
+  return stdout;
+}
+
 /** Runs a program that lies in node_modules, with the Node that runs this one. */
 export function runModule(file, args, options) {
   run(process.execPath, [path.join(root, 'node_modules', file), ...args], options);

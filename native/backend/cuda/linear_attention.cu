@@ -270,7 +270,7 @@ struct Part {
 };
 
 // partials (images * heads, chunks): kv and sum of a chunk of tokens. A block a chunk, two tiles of shared memory;
-// reads k and v once, writes kStateFloats floats a chunk, which at 785 tokens of bf16 is half of what it reads.
+// reads k and v once, writes kStateFloats floats a chunk, which at 785 tokens of bf16 is half as much as it reads.
 template <typename T, int kWidth, bool kExact>
 __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 4>)
     keyValueKernel(float* partials, const T* qkv, Shape s) {
@@ -329,7 +329,7 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 5>)
   float* slab = queries + kTileFloats;
   const Part p(s);
   const int64_t dim = int64_t{s.heads} * s.d;
-  const float* state = states + p.head * kStateFloats<kWidth>;
+  const float* state = states + int64_t{p.head} * kStateFloats<kWidth>;
   const unsigned row = tokenRow<kWidth>(), column = tokenColumn<kWidth>();
   loadTokens<kWidth, kExact, true>(queries, qkv + p.token * 3 * dim + p.channel, 3 * dim, p.count, s.d);
   Quad products[kRows] = {};
@@ -369,7 +369,7 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 3>)
   float* slab = up + kTileFloats;
   const Part p(s);
   const int64_t dim = int64_t{s.heads} * s.d;
-  const float* state = states + p.head * kStateFloats<kWidth>;
+  const float* state = states + int64_t{p.head} * kStateFloats<kWidth>;
   const unsigned row = tokenRow<kWidth>(), column = tokenColumn<kWidth>();
   const Quad sum = reinterpret_cast<const Quad*>(state + kWidth * kWidth)[column];
   Quad sums[kStateRows][kStateQuads<kWidth>] = {};
@@ -384,11 +384,11 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 3>)
 #pragma unroll 1
     for (int n = 0; n < kSlabs<kWidth>; ++n) {
       if (n > 0) __syncthreads();  // whoever still reads the last slab
-      if (kSlabs < kWidth >> 1 || first == 0) loadSlab<kWidth, true>(slab, state, n);
+      if (kSlabs<kWidth> != 1 || first == 0) loadSlab<kWidth, true>(slab, state, n);
       __syncthreads();
       multiply<kWidth>(products, up, slab, n);
     }
-    __syncwarp();
+    __syncwarp();                    // whoever still reads these rows of dy
     float shares[kRows], dz[kRows];  // z and q . w at first
 #pragma unroll
     for (int j = 0; j < kRows; ++j) {
@@ -434,7 +434,7 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 4>)
   float* slab = values + kTileFloats;
   const Part p(s);
   const int64_t dim = int64_t{s.heads} * s.d;
-  const float* state = states + p.head * kStateFloats<kWidth>;
+  const float* state = states + int64_t{p.head} * kStateFloats<kWidth>;
   const unsigned row = tokenRow<kWidth>(), column = tokenColumn<kWidth>();
   const T* from = qkv + p.token * 3 * dim + p.channel;
   T* to = dqkv + (p.token + row) * 3 * dim + p.channel;

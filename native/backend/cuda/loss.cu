@@ -65,7 +65,8 @@ __device__ __forceinline__ double warpSumOfDoubles(double x) {
 
 // Two blocks of kSelectThreads, at the same time: the first selects the threshold among the distances (rows), the
 // second joins each image's row sums in double, a warp an image, and the images' losses. Reads 7 * rows floats in all.
-__global__ void __launch_bounds__(kSelectThreads)
+// One block a multiprocessor is enough: without saying so ptxas aims at two, and spills.
+__global__ void __launch_bounds__(kSelectThreads, 1)
     joinKernel(Scratch scratch, double* loss, int64_t images, int64_t patches, int64_t k, float weight) {
   const int64_t rows = images * patches;
   if (blockIdx.x == 0) {

@@ -240,7 +240,7 @@ __global__ void __launch_bounds__(kTensorThreads)
 
 // p, and its rounded copy where there is one. Reads 12 bytes an element, of which those of the first chunks are still
 // in the second-level cache, and writes 4, and 2 for the copy.
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     parametersKernel(const double* rates, Work work, Factors f, const int* notFinite) {
   if (notFinite && *notFinite) return;
   const Chunk chunk = chunkOf(work, blockIdx.x);

@@ -172,6 +172,7 @@ describe('abort', () => {
     setTimeout(() => controller.abort(reason), 50);
     await expect(model.train(never, { signal: controller.signal })).rejects.toBe(reason);
     await model.score(picture(1));
+    await model.train(batches(1), { iterations: 1 });
   });
 });
 

@@ -111,9 +111,9 @@ class TrainingRun {
     const step = { ...this.options, iteration: iteration - 1 };
     const { loss, gradientNorm, learningRate } = await this.network.native.trainStep(batch, step, this.#cancel);
     this.network.config = { ...this.network.config, trained: true, heatmapMax: defaultHeatmapMax };
+    if (this.signal.aborted) return; // the caller has been told already
     const { imagesPerSecond, secondsPerIteration } = this.#pace.add(imagesOf(batch), performance.now());
     const secondsLeft = secondsPerIteration * (iterations - iteration);
-    if (this.signal.aborted) return; // the caller has been told already
     onProgress?.({ iteration, iterations, loss, gradientNorm, learningRate, imagesPerSecond, secondsLeft });
   }
 

@@ -12,22 +12,12 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/emulated/grid.h"
+#include "noise.h"
 #include "plain_backend.h"
 
 using namespace dinomaly;
 
 namespace {
-
-/// Seeded values in [-1, 1), the same everywhere.
-std::vector<float> noise(int64_t size, uint32_t seed) {
-  std::vector<float> values(static_cast<size_t>(size));
-  uint32_t state = seed * 2654435761u + 1;
-  for (float& v : values) {
-    state = state * 1664525u + 1013904223u;
-    v = static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-  }
-  return values;
-}
 
 /// A tensor of a backend between guard values that no operation may touch.
 class Tensor {

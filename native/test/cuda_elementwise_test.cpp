@@ -20,20 +20,6 @@ std::vector<float> wideNoise(int64_t size, uint32_t seed) {
   return values;
 }
 
-/// Runs `compute` on a copy of `values` that begins on no boundary of packs, which there is a way of its own for.
-template <typename T, typename Compute>
-std::vector<T> besideBoundary(const std::vector<T>& values, const Compute& compute) {
-  std::vector<T> shifted(values.size() + 1);
-  std::copy(values.begin(), values.end(), shifted.begin() + 1);
-  compute(shifted.data() + 1);
-  return {shifted.begin() + 1, shifted.end()};
-}
-
-template <typename T>
-bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
 template <typename T>
 void checkMaps(int64_t size, float tolerance) {
   CAPTURE(size);

@@ -7,7 +7,7 @@ using namespace dinomaly::cuda;
 namespace {
 
 /// Sums its block's numbers in shared memory; `barriers` false: without waiting for the others.
-__global__ void sumOfBlock(float* sum, const float* x, bool barriers) {
+__global__ void sharedSum(float* sum, const float* x, bool barriers) {
   float* shared = sharedMemory<float>();
   shared[threadIdx.x] = x[threadIdx.x];
   if (barriers) __syncthreads();
@@ -50,9 +50,8 @@ std::vector<float> inOrder(emulated::Order order, const std::function<void(float
 TEST_CASE("the emulated device shows a missing barrier and a race by results that depend on the order") {
   const std::vector<float> x = noise(64, 1);
   const auto sums = [&](emulated::Order order, bool barriers) {
-    return inOrder(order, [&](float* sum) {
-      launch(Stream(), sumOfBlock, 1, 64, 64 * sizeof(float), sum, x.data(), barriers);
-    })[0];
+    return inOrder(
+        order, [&](float* sum) { launch(Stream(), sharedSum, 1, 64, 64 * sizeof(float), sum, x.data(), barriers); })[0];
   };
   CHECK(sums(emulated::Order::forward, true) == sums(emulated::Order::backward, true));
   CHECK(std::isnan(sums(emulated::Order::forward, false)));

@@ -107,10 +107,6 @@ std::vector<State> begin(const std::vector<int64_t>& sizes) {
   return states;
 }
 
-bool sameBits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
-}
-
 double plainNorm(const std::vector<State>& states) {
   double squares = 0;
   for (const State& s : states) {

@@ -11,20 +11,6 @@ namespace {
 template <typename T>
 constexpr float kTolerance = sizeof(T) == 4 ? 1e-6f : 4e-3f;  // of bf16 half a step
 
-/// `compute` on a copy of `values` that begins on no boundary of packs, which there is a way of its own for.
-template <typename T, typename Compute>
-std::vector<T> besideBoundary(const std::vector<T>& values, const Compute& compute) {
-  std::vector<T> shifted(values.size() + 1);
-  std::copy(values.begin(), values.end(), shifted.begin() + 1);
-  compute(shifted.data() + 1);
-  return {shifted.begin() + 1, shifted.end()};
-}
-
-template <typename T>
-bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
 std::vector<uint8_t> bytes(int64_t size) {
   std::vector<uint8_t> values;
   for (const float v : noise(size, 9)) values.push_back(static_cast<uint8_t>((v + 1) * 128));

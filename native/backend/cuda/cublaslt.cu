@@ -1,19 +1,21 @@
+#include <mutex>
+
 #include "backend/cuda/cublaslt.h"
+#include "core/error.h"
 
 #if defined(__CUDACC__)
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
-
-#include <string>
-
-#include "core/error.h"
 #endif
 
 namespace dinomaly::cuda {
+namespace {
+
+std::mutex mutex;
+CublasLt functions;
+bool isOpen = false;
 
 #if defined(__CUDACC__)
-
-namespace {
 
 template <typename Function>
 void find(void* library, const char* name, Function& function) {
@@ -22,18 +24,18 @@ void find(void* library, const char* name, Function& function) {
     throw Error("ERR_DEVICE_UNAVAILABLE", std::string("expected cuBLASLt to have ") + name + ", found none");
 }
 
-CublasLt open() {
+CublasLt open(const char* path) {
   // Of the major version that this library was built for: structures and numbers are its header's.
-  const std::string name = "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000);
-  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const std::string name = path ? path : "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000);
+  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: its threads may outlive any owner
   if (!library) {
     const char* const why = dlerror();
     throw Error("ERR_DEVICE_UNAVAILABLE", "expected " + name + ", found: " + (why ? why : "nothing"));
   }
   CublasLt lt{};
+  find(library, "cublasLtGetVersion", lt.getVersion);
   find(library, "cublasLtCreate", lt.create);
   find(library, "cublasLtDestroy", lt.destroy);
-  find(library, "cublasLtGetVersion", lt.getVersion);
   find(library, "cublasLtMatmulDescCreate", lt.matmulDescCreate);
   find(library, "cublasLtMatmulDescDestroy", lt.matmulDescDestroy);
   find(library, "cublasLtMatmulDescSetAttribute", lt.matmulDescSetAttribute);
@@ -47,20 +49,13 @@ CublasLt open() {
   return lt;
 }
 
-}  // namespace
-
-const CublasLt& cublasLt() {
-  static const CublasLt functions = open();  // never closed: its threads may outlive any owner
-  return functions;
-}
-
 #else
 
-const CublasLt& cublasLt() {
-  static const CublasLt functions = {
+CublasLt open(const char*) {
+  return {
+      cublasLtGetVersion,
       cublasLtCreate,
       cublasLtDestroy,
-      cublasLtGetVersion,
       cublasLtMatmulDescCreate,
       cublasLtMatmulDescDestroy,
       cublasLtMatmulDescSetAttribute,
@@ -72,9 +67,31 @@ const CublasLt& cublasLt() {
       cublasLtMatmulAlgoGetHeuristic,
       cublasLtMatmul,
   };
-  return functions;
 }
 
 #endif
+
+}  // namespace
+
+void openCublasLt(const char* path) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (isOpen) return;
+  functions = open(path);
+  isOpen = true;
+}
+
+const CublasLt& cublasLt() {
+  return functions;
+}
+
+std::string cublasLtPath() {
+#if defined(__CUDACC__)
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(functions.matmul), &info) != 0 && info.dli_fname) return info.dli_fname;
+  return "";
+#else
+  return "emulated";
+#endif
+}
 
 }  // namespace dinomaly::cuda

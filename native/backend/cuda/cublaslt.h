@@ -2,6 +2,8 @@
 // load this library.
 #pragma once
 
+#include <string>
+
 #if defined(__CUDACC__)
 #include <cublasLt.h>
 #else
@@ -11,9 +13,9 @@
 namespace dinomaly::cuda {
 
 struct CublasLt {
+  decltype(&cublasLtGetVersion) getVersion;
   decltype(&cublasLtCreate) create;
   decltype(&cublasLtDestroy) destroy;
-  decltype(&cublasLtGetVersion) getVersion;
   decltype(&cublasLtMatmulDescCreate) matmulDescCreate;
   decltype(&cublasLtMatmulDescDestroy) matmulDescDestroy;
   decltype(&cublasLtMatmulDescSetAttribute) matmulDescSetAttribute;
@@ -26,7 +28,12 @@ struct CublasLt {
   decltype(&cublasLtMatmul) matmul;
 };
 
-/// Opened by the first call. Throws ERR_DEVICE_UNAVAILABLE with the names that were tried.
+/// Opened by the first call that succeeds, for the whole process: from `path`, or if that is null by its name, as the
+/// system finds it. Throws ERR_DEVICE_UNAVAILABLE with the names that were tried.
+void openCublasLt(const char* path);
+/// What was opened.
 const CublasLt& cublasLt();
+/// The file that it came from.
+std::string cublasLtPath();
 
 }  // namespace dinomaly::cuda

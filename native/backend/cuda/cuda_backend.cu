@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend/buffer_pool.h"
+#include "backend/cuda/column_sums.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/elementwise.h"
 #include "backend/cuda/layer_norm.h"

@@ -66,27 +66,31 @@ struct alignas(sizeof(T) * kCount) Pack {
 template <typename T>
 constexpr int kPackSize = 16 / sizeof(T);
 
-__device__ __forceinline__ float warpSum(float x) {
+/// Over groups of kLanes neighbouring lanes, the whole warp by default; each lane gets its group's.
+template <int kLanes = 32, typename T>
+__device__ __forceinline__ T sumOfLanes(T x) {
 #pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
   return x;
 }
-__device__ __forceinline__ float warpMax(float x) {
+template <int kLanes = 32>
+__device__ __forceinline__ float maxOfLanes(float x) {
 #pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
   return x;
 }
 
-/// The sum over a block of whole warps, in an order that depends on the block's size alone; every thread gets it.
-/// scratch: 32 floats of shared memory, free again after the next barrier.
-__device__ __forceinline__ float blockSum(float x, float* scratch) {
+/// The sum over a block of whole warps, float or double, in an order that depends on the block's size alone; every
+/// thread gets it. scratch: 32 of them in shared memory, free again after the next barrier.
+template <typename T>
+__device__ __forceinline__ T sumOfBlock(T x, T* scratch) {
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
-  x = warpSum(x);
+  x = sumOfLanes(x);
   if (warps == 1) return x;
   __syncthreads();  // whoever still reads the last sum
   if (lane == 0) scratch[warp] = x;
   __syncthreads();
-  return warpSum(lane < warps ? scratch[lane] : 0.0f);
+  return sumOfLanes(lane < warps ? scratch[lane] : T{});
 }
 
 }  // namespace dinomaly::cuda

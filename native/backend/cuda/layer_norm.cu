@@ -1,11 +1,10 @@
+#include "backend/cuda/column_sums.h"
 #include "backend/cuda/layer_norm.h"
 
 namespace dinomaly::cuda {
 namespace {
 
 constexpr unsigned kRowThreads = 128;  // forward and dx: a warp a row, four rows a block
-constexpr int64_t kPartialRows = 64;   // rows that one partial sum of dweight and dbias covers
-constexpr unsigned kColumnThreads = 128;
 
 // A warp a row; the row is read three times, twice of them from the first-level cache. Reads rows * dim of T, writes as
 // much. dim floats of weight and bias stay in cache.
@@ -20,13 +19,13 @@ __global__ void __launch_bounds__(kRowThreads)
   T* out = y + row * dim;
   float sum = 0;
   for (int64_t i = lane; i < dim; i += kWarp) sum += toFloat(in[i]);
-  const float centre = warpSum(sum) / static_cast<float>(dim);
+  const float centre = sumOfLanes(sum) / static_cast<float>(dim);
   float squares = 0;
   for (int64_t i = lane; i < dim; i += kWarp) {
     const float v = toFloat(in[i]) - centre;
     squares += v * v;
   }
-  const float scale = 1.0f / sqrtf(warpSum(squares) / static_cast<float>(dim) + eps);
+  const float scale = 1.0f / sqrtf(sumOfLanes(squares) / static_cast<float>(dim) + eps);
   for (int64_t i = lane; i < dim; i += kWarp) {
     out[i] = fromFloat<T>((toFloat(in[i]) - centre) * scale * weight[i] + bias[i]);
   }
@@ -54,8 +53,8 @@ __global__ void __launch_bounds__(kRowThreads)
     sum += g;
     product += g * (toFloat(in[i]) - centre) * scale;
   }
-  sum = warpSum(sum) / static_cast<float>(dim);
-  product = warpSum(product) / static_cast<float>(dim);
+  sum = sumOfLanes(sum) / static_cast<float>(dim);
+  product = sumOfLanes(product) / static_cast<float>(dim);
   for (int64_t i = lane; i < dim; i += kWarp) {
     const float g = toFloat(up[i]) * weight[i], n = (toFloat(in[i]) - centre) * scale;
     out[i] = fromFloat<T>(toFloat(out[i]) + scale * (g - sum - n * product));
@@ -81,19 +80,6 @@ __global__ void __launch_bounds__(kColumnThreads)
   partials[(part * 2 + 1) * dim + column] = dbias;
 }
 
-__global__ void __launch_bounds__(kColumnThreads)
-    joinSumsKernel(float* dweight, float* dbias, const float* partials, int64_t parts, int64_t dim) {
-  const int64_t column = blockIdx.x * int64_t{kColumnThreads} + threadIdx.x;
-  if (column >= dim) return;
-  float ofWeight = 0, ofBias = 0;
-  for (int64_t part = 0; part < parts; ++part) {
-    ofWeight += partials[part * 2 * dim + column];
-    ofBias += partials[(part * 2 + 1) * dim + column];
-  }
-  dweight[column] = ofWeight;
-  dbias[column] = ofBias;
-}
-
 }  // namespace
 
 template <typename T>
@@ -108,15 +94,15 @@ void layerNormGradient(Stream stream, T* dx, float* dweight, float* dbias, float
                        const float* mean, const float* rstd, const float* weight, int64_t rows, int64_t dim) {
   launch(stream, inputGradientKernel<T>, blocksOf(rows, kRowThreads / kWarp), kRowThreads, 0, dx, dy, x, mean, rstd,
          weight, rows, dim);
-  const int64_t parts = blocksOf(rows, kPartialRows);
-  launch(stream, partialSumsKernel<T>, dim3(blocksOf(dim, kColumnThreads), static_cast<unsigned>(parts)),
-         kColumnThreads, 0, partials, dy, x, mean, rstd, rows, dim);
-  launch(stream, joinSumsKernel, blocksOf(dim, kColumnThreads), kColumnThreads, 0, dweight, dbias, partials, parts,
+  launch(stream, partialSumsKernel<T>, partialSumsGrid(rows, dim), kColumnThreads, 0, partials, dy, x, mean, rstd, rows,
          dim);
+  const int64_t parts = blocksOf(rows, kPartialRows);
+  joinSums(stream, dweight, partials, parts, dim, 2 * dim);
+  joinSums(stream, dbias, partials + dim, parts, dim, 2 * dim);
 }
 
 int64_t layerNormPartials(int64_t rows, int64_t dim) {
-  return blocksOf(rows, kPartialRows) * 2 * dim;
+  return 2 * columnSumPartials(rows, dim);
 }
 
 template void layerNorm(Stream, float*, float*, float*, const float*, const float*, const float*, int64_t, int64_t,

@@ -4,8 +4,6 @@ namespace dinomaly::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr unsigned kColumnThreads = 128;
-constexpr int64_t kPartialRows = 64;  // rows that one partial sum covers
 constexpr unsigned kPack = kPackSize<float>;
 
 __device__ __forceinline__ float finished(float v, int64_t row, int64_t column, int64_t out, const Epilogue& e) {
@@ -31,26 +29,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// partials (rows / kPartialRows, cols). A thread a column, so that a warp reads 32 neighbours; blockIdx.y is the part.
-__global__ void __launch_bounds__(kColumnThreads)
-    partialSumsKernel(float* partials, const float* x, int64_t rows, int64_t cols) {
-  const int64_t column = blockIdx.x * int64_t{kColumnThreads} + threadIdx.x, part = blockIdx.y;
-  if (column >= cols) return;
-  const int64_t end = min((part + 1) * kPartialRows, rows);
-  float sum = 0;
-  for (int64_t row = part * kPartialRows; row < end; ++row) sum += x[row * cols + column];
-  partials[part * cols + column] = sum;
-}
-
-__global__ void __launch_bounds__(kColumnThreads)
-    joinSumsKernel(float* sums, const float* partials, int64_t parts, int64_t cols) {
-  const int64_t column = blockIdx.x * int64_t{kColumnThreads} + threadIdx.x;
-  if (column >= cols) return;
-  float sum = 0;
-  for (int64_t part = 0; part < parts; ++part) sum += partials[part * cols + column];
-  sums[column] = sum;
-}
-
 }  // namespace
 
 void finishLinear(Stream stream, float* y, const float* product, int64_t rows, int64_t out, const Epilogue& e) {
@@ -62,17 +40,6 @@ void finishLinear(Stream stream, float* y, const float* product, int64_t rows, i
   } else {
     launch(stream, finishKernel<1>, dim3(blocksOf(out, kThreads), down), kThreads, 0, y, product, rows, out, e);
   }
-}
-
-void columnSums(Stream stream, float* sums, float* partials, const float* x, int64_t rows, int64_t cols) {
-  const int64_t parts = blocksOf(rows, kPartialRows);
-  launch(stream, partialSumsKernel, dim3(blocksOf(cols, kColumnThreads), static_cast<unsigned>(parts)), kColumnThreads,
-         0, partials, x, rows, cols);
-  launch(stream, joinSumsKernel, blocksOf(cols, kColumnThreads), kColumnThreads, 0, sums, partials, parts, cols);
-}
-
-int64_t columnSumPartials(int64_t rows, int64_t cols) {
-  return blocksOf(rows, kPartialRows) * cols;
 }
 
 }  // namespace dinomaly::cuda

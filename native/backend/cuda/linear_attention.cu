@@ -172,6 +172,19 @@ __device__ __forceinline__ void multiply(Quad (&sums)[kTokenRows<kWidth>], float
   }
 }
 
+// products += tokens times a whole matrix, or its transpose, slab by slab. `inUse`: others may still read the slab.
+template <int kWidth, bool kTransposed>
+__device__ __forceinline__ void multiplyByMatrix(Quad (&products)[kTokenRows<kWidth>], float* tokens, float* slab,
+                                                 const float* matrix, bool inUse) {
+#pragma unroll 1
+  for (int n = 0; n < kSlabs<kWidth>; ++n) {
+    if (n > 0 || inUse) __syncthreads();
+    loadSlab<kWidth, kTransposed>(slab, matrix, n);
+    __syncthreads();
+    multiply<kWidth>(products, tokens, slab, n);
+  }
+}
+
 // sums (kStateRows x kStateQuads quads of a thread) += a^T b over the first `rows` tokens, rounded up to a multiple
 // of 4.
 template <int kWidth>
@@ -240,13 +253,9 @@ __device__ __forceinline__ void storeQuad(T* to, int column, const Quad& values,
   }
 }
 
-/// Adds up over the threads of a row; each gets the sum.
+/// Neighbouring lanes, which have a row of tokens among them.
 template <int kWidth>
-__device__ __forceinline__ float rowSum(float x) {
-#pragma unroll
-  for (int offset = kWidth / 8; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
-  return x;
-}
+constexpr int kLanesOfRow = kWidth / 4;
 
 struct Shape {
   int tokens, heads, d;
@@ -333,19 +342,13 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 5>)
   const unsigned row = tokenRow<kWidth>(), column = tokenColumn<kWidth>();
   loadTokens<kWidth, kExact, true>(queries, qkv + p.token * 3 * dim + p.channel, 3 * dim, p.count, s.d);
   Quad products[kRows] = {};
-#pragma unroll 1
-  for (int n = 0; n < kSlabs<kWidth>; ++n) {
-    if (n > 0) __syncthreads();  // whoever still reads the last slab
-    loadSlab<kWidth, false>(slab, state, n);
-    __syncthreads();
-    multiply<kWidth>(products, queries, slab, n);
-  }
+  multiplyByMatrix<kWidth, false>(products, queries, slab, state, false);
   const Quad sum = reinterpret_cast<const Quad*>(state + kWidth * kWidth)[column];
   T* to = y + (p.token + row) * dim + p.channel;
   float shares[kRows];
 #pragma unroll
   for (int j = 0; j < kRows; ++j) {
-    shares[j] = rowSum<kWidth>(dot(quad<kWidth>(queries, row + j, column), sum));  // z
+    shares[j] = sumOfLanes<kLanesOfRow<kWidth>>(dot(quad<kWidth>(queries, row + j, column), sum));  // z
   }
 #pragma unroll
   for (int j = 0; j < kRows; ++j) {
@@ -393,8 +396,8 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 3>)
 #pragma unroll
     for (int j = 0; j < kRows; ++j) {
       const Quad query = quad<kWidth>(queries, row + j, column);
-      shares[j] = rowSum<kWidth>(dot(query, sum));
-      dz[j] = rowSum<kWidth>(dot(query, products[j]));
+      shares[j] = sumOfLanes<kLanesOfRow<kWidth>>(dot(query, sum));
+      dz[j] = sumOfLanes<kLanesOfRow<kWidth>>(dot(query, products[j]));
     }
 #pragma unroll
     for (int j = 0; j < kRows; ++j) {
@@ -441,25 +444,13 @@ __global__ void __launch_bounds__(kThreads<kWidth>, kBlocks<kExact, 4>)
   loadTokens<kWidth, kExact, true>(keys, from + dim, 3 * dim, p.count, s.d);
   loadTokens<kWidth, kExact, false>(values, from + 2 * dim, 3 * dim, p.count, s.d);
   Quad products[kRows] = {};
-#pragma unroll 1
-  for (int n = 0; n < kSlabs<kWidth>; ++n) {
-    if (n > 0) __syncthreads();  // whoever still reads the last slab
-    loadSlab<kWidth, false>(slab, state, n);
-    __syncthreads();
-    multiply<kWidth>(products, keys, slab, n);
-  }
+  multiplyByMatrix<kWidth, false>(products, keys, slab, state, false);
 #pragma unroll
   for (int j = 0; j < kRows; ++j) {
     if (static_cast<int>(row) + j < p.count) storeQuad<kExact>(to + j * 3 * dim + 2 * dim, column, products[j], s.d);
     products[j] = {};
   }
-#pragma unroll 1
-  for (int n = 0; n < kSlabs<kWidth>; ++n) {
-    __syncthreads();
-    loadSlab<kWidth, true>(slab, state, n);
-    __syncthreads();
-    multiply<kWidth>(products, values, slab, n);
-  }
+  multiplyByMatrix<kWidth, true>(products, values, slab, state, true);
   const Quad sum = reinterpret_cast<const Quad*>(state + kWidth * kWidth)[column];
 #pragma unroll
   for (int j = 0; j < kRows; ++j) {

@@ -45,9 +45,9 @@ __global__ void __launch_bounds__(kRowThreads)
                           dd += y * y;
                         }
                       });
-  ed = warpSum(ed);
-  ee = warpSum(ee);
-  dd = warpSum(dd);
+  ed = sumOfLanes(ed);
+  ee = sumOfLanes(ee);
+  dd = sumOfLanes(dd);
   if (threadIdx.x % kWarp != 0) return;
   distance[row] = 1.0f - ed / (fmaxf(sqrtf(ee), kEps) * fmaxf(sqrtf(dd), kEps));
   if (sums) {
@@ -55,12 +55,6 @@ __global__ void __launch_bounds__(kRowThreads)
     sums[rows + row] = ee;
     sums[2 * rows + row] = dd;
   }
-}
-
-__device__ __forceinline__ double warpSumOfDoubles(double x) {
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
-  return x;
 }
 
 // Two blocks of kSelectThreads, at the same time: the first selects the threshold among the distances (rows), the
@@ -87,9 +81,9 @@ __global__ void __launch_bounds__(kSelectThreads, 1)
       ee += static_cast<double>(sums[rows + i]);
       dd += static_cast<double>(sums[2 * rows + i]);
     }
-    ed = warpSumOfDoubles(ed);
-    ee = warpSumOfDoubles(ee);
-    dd = warpSumOfDoubles(dd);
+    ed = sumOfLanes(ed);
+    ee = sumOfLanes(ee);
+    dd = sumOfLanes(dd);
     const double norms = max(sqrt(ee), eps) * max(sqrt(dd), eps), cosine = ed / norms;
     ofWarp += (1.0 - cosine) * share;
     if (lane == 0) {  // d(1 - cos)/dd = -(e / (|e| |d|) - cos * d / |d|^2)
@@ -102,7 +96,7 @@ __global__ void __launch_bounds__(kSelectThreads, 1)
   if (lane == 0) ofWarps[warp] = ofWarp;
   __syncthreads();
   if (warp > 0) return;
-  const double total = warpSumOfDoubles(ofWarps[lane]);
+  const double total = sumOfLanes(ofWarps[lane]);
   if (lane == 0) *loss = total;
 }
 

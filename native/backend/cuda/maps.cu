@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kSelectThreads) imageScoresKernel(float* score
   forEachValue(map, kPixels, [&](float value) {
     if (orderedKey(value) > selected.key || value != value) sum += value;
   });
-  sum = blockSum(sum, reinterpret_cast<float*>(scratch));
+  sum = sumOfBlock(sum, reinterpret_cast<float*>(scratch));
   if (threadIdx.x == 0) {
     const float ties = static_cast<float>(selected.ties) * fromOrderedKey(selected.key);
     scores[blockIdx.x] = (sum + ties) / static_cast<float>(kScorePixels);

@@ -104,25 +104,11 @@ __device__ __forceinline__ void storePack(float* x, const Floats& values) {
   *reinterpret_cast<Floats*>(x) = values;
 }
 
-__device__ __forceinline__ double warpSumInDouble(double x) {
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
-  return x;
-}
-/// As blockSum(), in double, but once in a kernel. scratch: 32 doubles of shared memory that nobody else uses.
-__device__ __forceinline__ double blockSumInDouble(double x, double* scratch) {
-  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
-  x = warpSumInDouble(x);
-  if (lane == 0) scratch[warp] = x;
-  __syncthreads();
-  return warpSumInDouble(lane < warps ? scratch[lane] : 0.0);
-}
-
 /// The sum of `count` numbers by a whole block, thread by thread and then over threads.
 __device__ __forceinline__ double sumOf(const double* x, int64_t count, double* scratch) {
   double sum = 0;
   for (int64_t i = threadIdx.x; i < count; i += blockDim.x) sum += x[i];
-  return blockSumInDouble(sum, scratch);
+  return sumOfBlock(sum, scratch);
 }
 
 // partials (chunks): sums of squares. A thread adds its 32 squares in float, in the same order with packs and without;
@@ -154,7 +140,7 @@ __global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, Work
 #pragma unroll 1
     for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += g[k] * g[k];
   }
-  const double total = blockSumInDouble(sum, sharedMemory<double>());
+  const double total = sumOfBlock(static_cast<double>(sum), sharedMemory<double>());
   if (threadIdx.x == 0) partials[blockIdx.x] = total;
 }
 
@@ -220,7 +206,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll 1
     for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += moveMoments(m[k], v[k], vmax[k], g[k], scale, f);
   }
-  const double total = blockSumInDouble(sum, scratch);
+  const double total = sumOfBlock(static_cast<double>(sum), scratch);
   if (threadIdx.x == 0) partials[chunkNumber] = total;
 }
 

@@ -100,6 +100,7 @@ class Products::Plan {
 };
 
 Products::Products(Precision precision) : precision_(precision), workspace_(kWorkspaceBytes) {
+  openCublasLt(nullptr);
   cublasLtHandle_t handle = nullptr;
   checkProduct(cublasLt().create(&handle), "its start");
   handle_ = handle;
@@ -108,10 +109,6 @@ Products::Products(Precision precision) : precision_(precision), workspace_(kWor
 Products::~Products() {
   plans_.clear();
   cublasLt().destroy(static_cast<cublasLtHandle_t>(handle_));
-}
-
-size_t Products::version() const {
-  return cublasLt().getVersion();
 }
 
 template <typename T>

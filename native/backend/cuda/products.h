@@ -7,11 +7,12 @@
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/memory.h"
+#include "backend/library/interface.h"
 
 namespace dinomaly::cuda {
 
 /// What the factors of a product are rounded to; sums are f32 in each.
-enum class Precision { f32, tf32, bf16 };
+using library::Precision;
 
 /// A row-major factor as it lies in memory, or its transpose.
 template <typename T>
@@ -34,9 +35,6 @@ class Products {
   template <typename T>
   void multiply(Stream stream, float* y, Factor<T> left, Factor<T> right, int64_t m, int64_t n, int64_t k,
                 const float* bias = nullptr, const float* old = nullptr);
-
-  /// cuBLASLt's version, such as 130000.
-  size_t version() const;
 
  private:
   class Plan;

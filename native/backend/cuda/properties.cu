@@ -1,9 +1,48 @@
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
 #include "backend/cuda/launch.h"
 #include "backend/cuda/properties.h"
+#include "core/error.h"
 
 namespace dinomaly::cuda {
 
 #if defined(__CUDACC__)
+
+namespace {
+
+__global__ void nothingKernel() {}
+
+std::string versionText(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+/// Whether the library holds code that device `i` runs; makes a context on it.
+bool isUsable(int i) {
+  cudaFuncAttributes attributes{};
+  const bool found =
+      cudaSetDevice(i) == cudaSuccess && cudaFuncGetAttributes(&attributes, nothingKernel) == cudaSuccess;
+  cudaGetLastError();  // or the next launch would report it
+  return found;
+}
+
+library::Device survey(int i) {
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, i), "asking for a device's properties");
+  library::Device device{};
+  std::snprintf(device.name, sizeof device.name, "%s", p.name);
+  device.major = p.major;
+  device.minor = p.minor;
+  device.processors = p.multiProcessorCount;
+  device.memoryBytes = p.totalGlobalMem;
+  device.usable = isUsable(i);
+  size_t free = 0, all = 0;
+  if (device.usable && cudaMemGetInfo(&free, &all) == cudaSuccess) device.freeBytes = free;
+  return device;
+}
+
+}  // namespace
 
 Properties properties() {
   int device = 0;
@@ -15,10 +54,58 @@ Properties properties() {
   return p;
 }
 
+void useDevice(int32_t device) {
+  const cudaError_t status = cudaSetDevice(device);
+  if (status != cudaSuccess) {
+    throw Error("ERR_DEVICE_UNAVAILABLE",
+                "expected GPU " + std::to_string(device) + ", found: " + cudaGetErrorString(status));
+  }
+}
+
+void surveyDevices(library::Report& report) {
+  report.toolkit = CUDART_VERSION;
+  cudaDriverGetVersion(&report.driver);  // 0 where there is no driver
+  if (report.driver == 0) throw Error("ERR_DEVICE_UNAVAILABLE", "expected an NVIDIA driver, found none");
+  if (report.driver / 1000 < report.toolkit / 1000) {
+    throw Error("ERR_DEVICE_UNAVAILABLE", "expected a driver for CUDA " + std::to_string(report.toolkit / 1000) +
+                                              ".0 or newer, found one for " + versionText(report.driver));
+  }
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    throw Error("ERR_DEVICE_UNAVAILABLE", std::string("expected a GPU, found: ") + cudaGetErrorString(status));
+  }
+  report.deviceCount = std::min<int32_t>(count, library::kMostDevices);
+  bool any = false;
+  std::string found;
+  for (int i = 0; i < report.deviceCount; ++i) {
+    library::Device& device = report.devices[i] = survey(i);
+    any = any || device.usable;
+    found += std::string(i ? ", " : "") + device.name + " (compute capability " + std::to_string(device.major) + "." +
+             std::to_string(device.minor) + ")";
+  }
+  if (!any) throw Error("ERR_DEVICE_UNAVAILABLE", "expected a GPU that this library holds code for, found " + found);
+}
+
 #else
 
 Properties properties() {
   return {9, 132};
+}
+
+void useDevice(int32_t device) {
+  if (device != 0) throw Error("ERR_DEVICE_UNAVAILABLE", "expected GPU 0, found " + std::to_string(device));
+}
+
+void surveyDevices(library::Report& report) {
+  report.toolkit = report.driver = 13000;
+  report.deviceCount = 1;
+  library::Device& device = report.devices[0];
+  std::snprintf(device.name, sizeof device.name, "emulated");
+  device.major = 9;
+  device.processors = properties().processors;
+  device.usable = 1;
+  device.memoryBytes = device.freeBytes = uint64_t{1} << 30;
 }
 
 #endif

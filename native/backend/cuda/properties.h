@@ -1,6 +1,8 @@
 // What a kernel's shape may depend on.
 #pragma once
 
+#include "backend/library/interface.h"
+
 namespace dinomaly::cuda {
 
 struct Properties {
@@ -10,5 +12,11 @@ struct Properties {
 
 /// Of the current device; the emulated one says it is an H100.
 Properties properties();
+
+/// Chooses the device of the calling thread. Throws ERR_DEVICE_UNAVAILABLE.
+void useDevice(int32_t device);
+
+/// Fills in everything but cuBLASLt's fields. Throws ERR_DEVICE_UNAVAILABLE where no device can be used.
+void surveyDevices(library::Report& report);
 
 }  // namespace dinomaly::cuda

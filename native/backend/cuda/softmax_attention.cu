@@ -21,20 +21,6 @@ __device__ __forceinline__ float exp2Approx(float x) {
 #endif
 }
 
-/// Over neighbouring lanes, kLanes of them; each gets the result.
-template <int kLanes>
-__device__ __forceinline__ float maxOfLanes(float x) {
-#pragma unroll
-  for (int offset = kLanes / 2; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
-  return x;
-}
-template <int kLanes>
-__device__ __forceinline__ float sumOfLanes(float x) {
-#pragma unroll
-  for (int offset = kLanes / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(kAllLanes, x, offset);
-  return x;
-}
-
 /// What a block works on: some queries of one head of one image.
 struct Place {
   int64_t image;

@@ -78,6 +78,10 @@ bool fits(const cublasLtMatmulDescOpaque_t& desc, const cublasLtMatrixLayoutOpaq
 
 }  // namespace
 
+size_t cublasLtGetVersion() {
+  return 130000;
+}
+
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
   *handle = std::make_unique<cublasLtContext>().release();
   return CUBLAS_STATUS_SUCCESS;
@@ -187,8 +191,4 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
     }
   }
   return CUBLAS_STATUS_SUCCESS;
-}
-
-size_t cublasLtGetVersion() {
-  return 0;
 }

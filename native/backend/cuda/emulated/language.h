@@ -17,31 +17,14 @@
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
 
-#define threadIdx (::dinomaly::cuda::threadIndexNow())
-#define blockIdx (::dinomaly::cuda::blockIndexNow())
-#define blockDim (::dinomaly::cuda::blockSizeNow())
-#define gridDim (::dinomaly::cuda::gridSizeNow())
-
-// UBSan's check for null takes the flags of an addition that the linker turns into one without flags, and then finds
-// thread_local variables at null.
-#define DINOMALY_UNCHECKED __attribute__((no_sanitize("undefined")))
+#define threadIdx (::dinomaly::emulated::threadIndex)
+#define blockIdx (::dinomaly::emulated::blockIndex)
+#define blockDim (::dinomaly::emulated::blockSize)
+#define gridDim (::dinomaly::emulated::gridSize)
 
 namespace dinomaly::cuda {
 
 using dim3 = emulated::Dim3;
-
-DINOMALY_UNCHECKED inline dim3 threadIndexNow() {
-  return emulated::threadIndex;
-}
-DINOMALY_UNCHECKED inline dim3 blockIndexNow() {
-  return emulated::blockIndex;
-}
-DINOMALY_UNCHECKED inline dim3 blockSizeNow() {
-  return emulated::blockSize;
-}
-DINOMALY_UNCHECKED inline dim3 gridSizeNow() {
-  return emulated::gridSize;
-}
 
 template <typename T>
 T* sharedMemory() {

@@ -10,7 +10,56 @@ export interface TensorSource {
   parts: { path: string; offset: number; byteLength: number; dtype: 'F32' | 'F16' | 'BF16' }[];
 }
 
-export interface NativeConfig {
+/** Where a model computes. */
+export type NativeDevice =
+  | { device: 'cpu'; /** 0: as many as the machine has cores. */ threads: number }
+  | {
+      device: 'cuda';
+      /** Path of the library of CUDA kernels. */
+      library: string;
+      /** Path; null: by its name, as the system's loader finds it. */
+      cublasLt: string | null;
+      /** The GPU's number, as CUDA counts those that are visible. */
+      ordinal: number;
+      precision: 'f32' | 'tf32' | 'bf16';
+      /** Whether cuBLASLt's algorithms may be chosen by timing them. */
+      measure: boolean;
+      threads: number;
+    };
+
+/** A GPU as a library of CUDA kernels sees it. */
+export interface CudaDevice {
+  name: string;
+  /** Compute capability, such as `9.0`. */
+  capability: string;
+  /** Multiprocessors. */
+  processors: number;
+  memoryBytes: number;
+  freeBytes: number;
+  /** Whether the library holds code for it. */
+  usable: boolean;
+}
+
+/** What a library of CUDA kernels finds on this machine. Versions as CUDA writes them (12040 is 12.4); 0: none. */
+export interface DeviceReport {
+  /** How well it serves: 0 not at all, else the newer its toolkit the more. */
+  score: number;
+  /** That it was built with. */
+  toolkit: number;
+  /** The newest CUDA that the driver supports. */
+  driver: number;
+  /** 120402 is 12.4.2. */
+  cublasLt: number;
+  /** The file that was opened. */
+  cublasLtPath: string;
+  devices: CudaDevice[];
+  /** Why nothing can be computed; empty where something can. */
+  problem: string;
+}
+
+export type NativeConfig = NativeNetwork & NativeDevice;
+
+interface NativeNetwork {
   encoder: {
     dim: number;
     heads: number;
@@ -24,9 +73,6 @@ export interface NativeConfig {
   decoderDepth: number;
   groups: number[][];
   dropout: number;
-  device: 'cpu';
-  /** 0: as many as the machine has cores. */
-  threads: number;
 }
 
 export interface NativeTensor {
@@ -53,6 +99,8 @@ export interface StepOptions {
   weightDecay: number;
   /** Keys dropout's random numbers, with the iteration. */
   seed: number;
+  /** Whether the step's result is wanted, for which a device has to be waited. */
+  report: boolean;
 }
 
 export interface CancelToken {
@@ -83,12 +131,15 @@ export interface NativeModel {
   endTraining(): Promise<void>;
   /** Whether the encoder features of this picture are kept, so that the next step needs no pixels of it. */
   hasFeatures(id: number): boolean;
-  /** One iteration. Not finite: rejects with ERR_LOSS_NOT_FINITE and leaves the weights as they were. */
+  /**
+   * One iteration. Not finite: rejects with ERR_LOSS_NOT_FINITE and leaves the weights as they were; without `report`,
+   * a later step that reports, `observe`, `heatmapMax` or `save` rejects.
+   */
   trainStep(
     batch: { pictures: TrainingPicture[] } | { data: Float32Array; shape: number[] },
     options: StepOptions,
     cancel: CancelToken,
-  ): Promise<{ loss: number; gradientNorm: number; learningRate: number }>;
+  ): Promise<{ loss: number; gradientNorm: number; learningRate: number } | undefined>;
   /** Adds a training picture's (or batch's) maps to the quantile that heatmapMax comes from. */
   observe(
     batch: { pictures: TrainingPicture[] } | { data: Float32Array; shape: number[] },
@@ -98,6 +149,10 @@ export interface NativeModel {
   heatmapMax(): Promise<number>;
   /** Writes a safetensors file atomically: temporary file, fsync, rename. `metadata` becomes `__metadata__`. */
   save(path: string, metadata: Record<string, string>, optimizer: boolean): Promise<void>;
+  /** What was measured of the device, to be kept and given to other models on it; empty: nothing. */
+  tuning(): Promise<string>;
+  /** Rejects with ERR_FILE_FORMAT for what `tuning` cannot have given. */
+  addTuning(text: string): Promise<void>;
   stateDict(): Promise<Record<string, NativeTensor>>;
   /** Cancels what is running, rejects what waits with ERR_DISPOSED, ends the thread. Twice is once. */
   dispose(): Promise<void>;
@@ -108,6 +163,11 @@ export interface Addon {
   CancelToken: new () => CancelToken;
   /** ISA of the processor and versions of what is linked, for `dinomaly inspect`. */
   info(): { isa: string; threads: number; oneDNN: string; gpus: string[] };
+  /**
+   * Loads a library of CUDA kernels into this process, with a cuBLASLt (null: by its name), and lets it look round. It may
+   * crash or hang, and leaves a context on each GPU: for processes that were started for it.
+   */
+  deviceReport(library: string, cublasLt: string | null): DeviceReport;
   /** Pillow's bilinear resize of an RGB picture to resize x resize, then the centre crop. crop*crop*3 bytes. */
   prepareImage(pixels: Uint8Array, width: number, height: number, resize: number, crop: number): Promise<Uint8Array>;
   /** A mode-L mask, resized and cropped as pictures are, then nearest to 256x256: 1 where above 0. */

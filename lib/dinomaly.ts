@@ -82,8 +82,8 @@ export class Dinomaly {
   }
 
   /** Where it runs. */
-  get device(): 'cpu' {
-    return 'cpu';
+  get device(): 'cpu' | `cuda:${number}` {
+    return this.#network.device;
   }
 
   /**
@@ -186,9 +186,11 @@ export class Dinomaly {
   }
 
   #call<T>(run: () => Promise<T>): Promise<T> {
-    return called(() => {
+    return called(async () => {
       if (this.#disposed) throw disposedError();
-      return run();
+      const result = await run();
+      this.#network.worked();
+      return result;
     });
   }
 }

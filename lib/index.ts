@@ -5,5 +5,7 @@ export * as inspect from './inspect';
 export * as metrics from './metrics';
 export type * from './types';
 export type { FolderClass } from './data/folder';
+export type { CudaDevice, DeviceReport } from './addon';
+export type { CudaCandidate, CudaReport, Look } from './device';
 export type { FileReport, MachineReport, TensorReport } from './inspect';
 export type { InferredNetwork } from './weights';

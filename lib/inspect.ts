@@ -4,6 +4,7 @@ import path from 'node:path';
 import { getHFHubCachePath } from '@huggingface/hub';
 import nodeGypBuild from 'node-gyp-build';
 import { addon } from './addon';
+import { inspectCuda, surroundings, type CudaReport } from './device';
 import { DinomalyError } from './errors';
 import { configOf } from './modelFile';
 import type { ModelConfig } from './types';
@@ -18,9 +19,11 @@ export interface MachineReport {
   /** Operating system and processor, such as `linux-x64`. */
   platform: string;
   /** What `device: 'auto'` takes. */
-  device: 'cpu';
-  /** NVIDIA GPUs that are present; this build leaves them unused. */
+  device: 'cpu' | `cuda:${number}`;
+  /** NVIDIA GPUs that are present. */
   gpus: string[];
+  /** What was looked for to compute on them, what was found, and what is taken. */
+  cuda: CudaReport;
   /** Threads a model takes when none are asked for. */
   threads: number;
   /** The processor's instructions that matter here: `x86-64`, `avx2` or `avx512`. */
@@ -54,18 +57,21 @@ export interface FileReport {
 }
 
 /**
- * What computes here, and where downloads go.
+ * What computes here, and where downloads go. Libraries of CUDA kernels are looked for and tested anew, which takes
+ * seconds where there are GPUs.
  *
  * @throws ERR_ADDON
  */
-export function machine(): MachineReport {
+export async function machine(): Promise<MachineReport> {
   const { isa, oneDNN, gpus } = addon().info();
+  const cuda = await inspectCuda(surroundings());
   return {
     addon: nodeGypBuild.resolve(path.join(__dirname, '..')),
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
-    device: 'cpu',
+    device: (gpus.length > 0 && cuda.device) || 'cpu',
     gpus,
+    cuda,
     threads: os.availableParallelism(),
     isa,
     oneDNN,

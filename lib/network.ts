@@ -6,6 +6,10 @@ import type { ModelConfig } from './types';
 export interface Network {
   native: NativeModel;
   config: ModelConfig;
+  /** Where it runs. */
+  device: 'cpu' | `cuda:${number}`;
+  /** To be called when it has computed something. */
+  worked: () => void;
   /** Bounds how many decoded pictures that are scored this model holds in memory. */
   pictures: Limit;
 }

@@ -1,9 +1,9 @@
 import os from 'node:os';
 import path from 'node:path';
-import { addon, type NativeModel } from './addon';
+import { addon, type NativeDevice, type NativeModel } from './addon';
 import { embeddedEncoder, encoders } from './encoders';
 import { partialShape, resolveConfig, resolveEncoder } from './config';
-import { resolveRuntime } from './device';
+import { recallTuning, resolveRuntime, tuningKeeper } from './device';
 import { DinomalyError } from './errors';
 import { Limit } from './limit';
 import { configOf, loadEncoder, loadModel } from './modelFile';
@@ -17,11 +17,11 @@ import { fetchFromHub, inferNetwork, openWeights, type WeightsFile } from './wei
 const embeddedWeights = path.join(__dirname, '..', 'models', 'dinov2_vits14.safetensors');
 
 /** Decoded pictures a model holds in memory at once: twice what the network takes together. */
-const picturesAtOnce = 16;
+const picturesAtOnce = { cpu: 16, cuda: 256 };
 
 /** A new network: encoder as asked for, bottleneck and decoder random. */
 export async function createNetwork(options: CheckedCreateOptions): Promise<Network> {
-  const runtime = resolveRuntime(options);
+  const runtime = await resolveRuntime(options);
   const { name, shape } = resolveEncoder(options.encoder);
   const config = resolveConfig(shape, options);
   const weights = await weightsPath(name, options);
@@ -34,7 +34,7 @@ export async function createNetwork(options: CheckedCreateOptions): Promise<Netw
 
 /** A network with all of its weights from a file. */
 export async function loadNetwork(file: string, options: CheckedLoadOptions): Promise<Network> {
-  const runtime = resolveRuntime(options);
+  const runtime = await resolveRuntime(options);
   const weights = await openWeights(file);
   const stored = configOf(weights);
   if (stored) checkAgreement(stored, options, file);
@@ -44,7 +44,7 @@ export async function loadNetwork(file: string, options: CheckedLoadOptions): Pr
 
 async function start(
   config: ModelConfig,
-  runtime: { device: 'cpu'; threads: number },
+  runtime: NativeDevice,
   fill: (native: NativeModel) => Promise<void>,
 ): Promise<Network> {
   const { encoder, decoderDepth, groups, dropout } = config;
@@ -52,12 +52,15 @@ async function start(
   const native = new (addon().Model)({ encoder, decoderDepth, groups, dropout, ...runtime });
   try {
     await native.load([]); // a job like others, done once the network is built: parameters() would block until then
+    if (runtime.device === 'cuda') await recallTuning(native);
     await fill(native);
   } catch (error) {
     await native.dispose();
     throw error;
   }
-  return { native, config, pictures: new Limit(picturesAtOnce) };
+  const device = runtime.device === 'cpu' ? 'cpu' : (`cuda:${runtime.ordinal}` as const);
+  const worked = runtime.device === 'cuda' ? tuningKeeper(native) : () => {};
+  return { native, config, device, worked, pictures: new Limit(picturesAtOnce[runtime.device]) };
 }
 
 /** Refuses a network that this machine cannot hold: Linux would promise the memory and end the process later. */

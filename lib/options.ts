@@ -19,6 +19,8 @@ const runtime = {
   device: text.optional(),
   precision: text.optional(),
   threads: integer(1, 1024).optional(),
+  deterministic: z.boolean().optional(),
+  cuda: fields({ library: text.optional(), cublasLt: text.optional() }).optional(),
 };
 
 const createOptions = fields({

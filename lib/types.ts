@@ -57,15 +57,38 @@ export interface ImageSize {
   crop: number;
 }
 
+/** In what matrix products are computed; sums, weights and the optimiser's state are float32 in all of them. */
+export type Precision = 'f32' | 'tf32' | 'bf16';
+
+/** Names what is else searched for, to compute on a GPU. */
+export interface CudaOptions {
+  /** Path of the library of CUDA kernels. Default: `DINOMALY_CUDA_LIBRARY`, else the best of those in this package. */
+  library?: string | undefined;
+  /** Path of NVIDIA's cuBLASLt. Default: `DINOMALY_CUBLASLT`, else the places that the README lists. */
+  cublasLt?: string | undefined;
+}
+
 /** Where the network runs, and how. */
 export interface RuntimeOptions {
   /**
-   * Default `'auto'`: the best there is. This build has a CPU backend only; `'cuda'` and `'cuda:N'` throw
-   * ERR_DEVICE_UNAVAILABLE, and `'auto'` warns when a GPU is present and stays unused.
+   * Default `'auto'`: a GPU that can be computed on, else the CPU, with one warning if there is a GPU that cannot.
+   * `'cuda'` is the first GPU that can, `'cuda:N'` the one with that number among those that `CUDA_VISIBLE_DEVICES` lets
+   * CUDA see; both throw ERR_DEVICE_UNAVAILABLE, saying what was looked for, where there is none.
    */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
-  /** Default and only choice here: `'f32'`. Others throw ERR_DEVICE_UNAVAILABLE. */
-  precision?: 'f32' | 'f16' | 'bf16';
+  /**
+   * Default `'bf16'` on GPUs of compute capability 8.0 and newer, which have `'tf32'` too; `'f32'` on others and on the CPU,
+   * which have no other. One that the device has not throws ERR_DEVICE_UNAVAILABLE.
+   */
+  precision?: Precision;
+  /** Where the search for CUDA's libraries is to end at once. Default: it is made. */
+  cuda?: CudaOptions;
+  /**
+   * Default false: a GPU's algorithms for matrix products are timed where they are first needed, and kept in the cache
+   * folder and in checkpoints. True: nothing is timed, so that another process without what was kept computes the same
+   * bits. The CPU always does.
+   */
+  deterministic?: boolean;
   /** Threads of this model's computations. Default: as many as the machine has cores. Results do not depend on it. */
   threads?: number;
 }

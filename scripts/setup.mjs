@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 // libdnnl-dev's CMake files ask for OpenCL, though the package does not.
 export const buildPackages = ['g++', 'cmake', 'make', 'libdnnl-dev', 'ocl-icd-opencl-dev', 'nlohmann-json3-dev'];
 /** What tests and lint need too. */
-export const testPackages = [...buildPackages, 'doctest-dev', 'clang-format'];
+export const testPackages = [...buildPackages, 'doctest-dev', 'clang-format', 'python3'];
 
 /** Runs a command; what it prints goes to stderr, so that stdout is left to results. Throws when it fails. */
 export function run(command, args, options = {}) {

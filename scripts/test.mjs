@@ -21,6 +21,11 @@ const countDoctest = (text) => {
   return { passed: Number(passed), failed: Number(failed) + Number(skipped) };
 };
 
+const countTable = (text) => {
+  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(text) ?? [];
+  return { passed: Number(passed), failed: Number(failed) };
+};
+
 const countJest = () => {
   const report = JSON.parse(readFileSync(jestReport, 'utf8'));
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numRuntimeErrorTestSuites } = report;
@@ -31,6 +36,7 @@ const countJest = () => {
 };
 
 const node = process.execPath;
+const sanitizers = { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'print_stacktrace=1' };
 const suites = [
   { name: 'lint', command: [node, 'scripts/lint.mjs'], count: countChecks },
   {
@@ -43,14 +49,28 @@ const suites = [
     name: 'native under AddressSanitizer and UndefinedBehaviorSanitizer',
     prepare: compileSanitized,
     command: ['build-asan/dinomaly_tests'],
-    env: { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'print_stacktrace=1' },
+    env: sanitizers,
     count: countDoctest,
+  },
+  {
+    name: 'table of operations',
+    prepare: () => compileTarget('dinomaly_table'),
+    command: ['build/Release/dinomaly_table', 'test', 'grad'],
+    count: countTable,
+  },
+  {
+    name: 'table of operations under AddressSanitizer and UndefinedBehaviorSanitizer',
+    prepare: compileSanitized,
+    command: ['build-asan/dinomaly_table', 'test', 'grad'],
+    env: sanitizers,
+    count: countTable,
   },
   {
     name: 'jest',
     prepare: () => {
       compileAddon();
       compileTypeScript();
+      compileTarget('dinomaly_emulated_library');
       rmSync(jestReport, { force: true });
     },
     // In one process: the native code uses all cores by itself.

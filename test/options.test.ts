@@ -45,9 +45,20 @@ describe('create', () => {
     ['threads', { ...small, threads: 0 }, 'ERR_INVALID_ARGUMENT', /create.threads: .*found 0/],
     ['hub of a shape', { ...small, weights: 'hub' }, 'ERR_INVALID_ARGUMENT', /create.weights: .*'random'.*found 'hub'/],
     ['device', { ...small, device: 'tpu' }, 'ERR_INVALID_ARGUMENT', /device: .*'auto'.*found 'tpu'/],
-    ['a GPU', { ...small, device: 'cuda' }, 'ERR_DEVICE_UNAVAILABLE', /found 'cuda'.*no CUDA backend/],
-    ['another GPU', { ...small, device: 'cuda:1' }, 'ERR_DEVICE_UNAVAILABLE', /found 'cuda:1'/],
-    ['half precision', { ...small, precision: 'f16' }, 'ERR_DEVICE_UNAVAILABLE', /precision: .*'f32'.*found 'f16'/],
+    [
+      'a library that is not there',
+      { ...small, device: 'cuda:1', cuda: { library: '/nowhere.so' } },
+      'ERR_DEVICE_UNAVAILABLE',
+      /found 'cuda:1'[^]*nowhere\.so, option cuda\.library: not found/,
+    ],
+    [
+      'cuda',
+      { ...small, cuda: { path: '/' } },
+      'ERR_INVALID_ARGUMENT',
+      /create.cuda: .*library, cublasLt, found 'path'/,
+    ],
+    ['precision', { ...small, precision: 'bf16' }, 'ERR_DEVICE_UNAVAILABLE', /precision: .*'f32'.*found 'bf16'/],
+    ['half precision', { ...small, precision: 'f16' }, 'ERR_INVALID_ARGUMENT', /precision: .*'f32'.*found 'f16'/],
     ['too much', { encoder: { dim: 16_384, heads: 8, depth: 1024 } }, 'ERR_OUT_OF_MEMORY', /needs 1[0-9]{4}\.\d GiB/],
     ['weights not there', { ...small, weights: '/nowhere.pth' }, 'ERR_FILE_NOT_FOUND', /nowhere\.pth/],
   ])('refuses %s', async (_, options, code, message) => {

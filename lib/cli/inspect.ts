@@ -18,7 +18,7 @@ export function addInspect(program: Command): void {
 
 async function inspectFileOrMachine(file: string | undefined, { json }: { json: boolean }): Promise<void> {
   if (file === undefined) {
-    const report = inspect.machine();
+    const report = await inspect.machine();
     printResult(json, report, () => machineText(report));
   } else {
     const report = await inspect.file(file);
@@ -27,16 +27,17 @@ async function inspectFileOrMachine(file: string | undefined, { json }: { json: 
 }
 
 function machineText(report: MachineReport): string {
-  return lines({
+  const fields = lines({
     addon: report.addon,
     platform: `${report.platform}, Node ${report.node}`,
     device: report.device,
     'instruction set': report.isa,
     threads: report.threads,
     oneDNN: report.oneDNN,
-    'GPUs (unused)': report.gpus.join(', ') || 'none',
+    GPUs: report.gpus.join(', ') || 'none',
     'hub cache': report.hubCache,
   });
+  return `${fields}\n\nTo compute on a GPU (device: 'cuda'):\n${report.cuda.text}`;
 }
 
 function fileText({ path, bytes, config, inferred, problem, tensors, unusable }: FileReport): string {

@@ -4,7 +4,7 @@ import { toEncoder, toGroups, toNumber } from './parsers';
 
 export interface RuntimeFlags {
   device: NonNullable<RuntimeOptions['device']>;
-  precision: NonNullable<RuntimeOptions['precision']>;
+  precision?: NonNullable<RuntimeOptions['precision']>;
   threads?: number;
 }
 
@@ -34,8 +34,11 @@ export function addHeatmapOptions(command: Command): Command {
 export function addRuntimeOptions(command: Command): Command {
   return command
     .optionsGroup('Where it runs:')
-    .option('--device <name>', 'auto, cpu, cuda or cuda:<number>; this build has a CPU backend only', 'auto')
-    .option('--precision <name>', 'f32; this build has no other', 'f32')
+    .option('--device <name>', 'auto (a GPU if one can be used), cpu, cuda or cuda:<number>', 'auto')
+    .option(
+      '--precision <name>',
+      'f32, or tf32 or bf16 on a GPU of compute capability 8.0 or newer (default: bf16 there, else f32)',
+    )
     .option('--threads <count>', 'threads to compute with (default: as many as the machine has cores)', toNumber);
 }
 
@@ -87,7 +90,7 @@ export function createOptions(flags: NetworkFlags & RuntimeFlags & { weights?: s
 export function loadOptions(flags: NetworkFlags & RuntimeFlags): LoadOptions {
   const { encoder, resize, crop, dropout, groups, device, precision, threads } = flags;
   const image = given({ resize, crop });
-  return { ...given({ encoder, dropout, groups, threads }), image, device, precision };
+  return { ...given({ encoder, dropout, groups, threads, precision }), image, device };
 }
 
 /** Without the fields whose option was not given. */

@@ -30,8 +30,10 @@ export class Checkpoint {
 
   /** @param iteration how many are done */
   async save(iteration: number): Promise<void> {
+    const { native, config } = this.network;
     const training = JSON.stringify({ iteration, identity: this.#identity });
-    await this.network.native.save(this.path, { ...metadataOf(this.network.config), training }, true);
+    const tuning = await native.tuning(); // the same algorithms give the same bits on this device
+    await native.save(this.path, { ...metadataOf(config), training, ...(tuning && { tuning }) }, true);
   }
 
   /**
@@ -55,6 +57,8 @@ export class Checkpoint {
     const { iteration, identity } = parseTraining(json, this.path);
     this.#compare(identity);
     await loadCheckpoint(this.network.native, file);
+    const tuning = file.metadata.get('tuning');
+    if (tuning) await this.network.native.addTuning(tuning);
     this.network.config = config;
     return iteration;
   }

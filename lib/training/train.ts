@@ -15,6 +15,9 @@ import { type Batch, type BatchSource, imagesOf } from './source';
 /** Share of the machine's memory that kept features may take; those of further pictures are computed anew each time. */
 const featureMemoryShare = 0.25;
 
+/** Steps whose result nobody asked for go by without waiting for the device; but one in so many is looked at. */
+const reportEvery = 50;
+
 /** Jobs in the network's queue: one that runs and one that waits, so that its thread never waits for the event loop. */
 const jobsInFlight = 2;
 
@@ -108,10 +111,12 @@ class TrainingRun {
 
   async #step(batch: Batch, iteration: number): Promise<void> {
     const { iterations, onProgress } = this.options;
-    const step = { ...this.options, iteration: iteration - 1 };
-    const { loss, gradientNorm, learningRate } = await this.network.native.trainStep(batch, step, this.#cancel);
+    const report = onProgress !== undefined || iteration % reportEvery === 0;
+    const step = { ...this.options, iteration: iteration - 1, report };
+    const result = await this.network.native.trainStep(batch, step, this.#cancel);
     this.network.config = { ...this.network.config, trained: true, heatmapMax: defaultHeatmapMax };
-    if (this.signal.aborted) return; // the caller has been told already
+    if (!result || this.signal.aborted) return; // then the caller has been told already
+    const { loss, gradientNorm, learningRate } = result;
     const { imagesPerSecond, secondsPerIteration } = this.#pace.add(imagesOf(batch), performance.now());
     const secondsLeft = secondsPerIteration * (iterations - iteration);
     onProgress?.({ iteration, iterations, loss, gradientNorm, learningRate, imagesPerSecond, secondsLeft });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "addon/cancel_token.h"
+#include "addon/device_functions.h"
 #include "addon/environment.h"
 #include "addon/image_functions.h"
 #include "addon/machine.h"
@@ -36,6 +37,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("Model", Model::define(env));
   exports.Set("CancelToken", CancelTokenObject::define(env));
   exports.Set("info", Napi::Function::New<info>(env, "info"));
+  defineDeviceFunctions(env, exports);
   defineImageFunctions(env, exports);
   defineMetricFunctions(env, exports);
   return exports;

@@ -44,9 +44,9 @@ std::shared_ptr<Environment> Environment::of(Napi::Env env) {
   return *env.GetInstanceData<std::shared_ptr<Environment>>();
 }
 
-Session* Environment::open(ModelConfig config, Session::MakeBackend makeBackend) {
+Session* Environment::open(ModelConfig config, Session::MakeBackend makeBackend, int64_t batchCap) {
   if (closed_) std::rethrow_exception(disposedError());
-  auto session = std::make_unique<Session>(std::move(config), std::move(makeBackend));
+  auto session = std::make_unique<Session>(std::move(config), std::move(makeBackend), batchCap);
   Session* const opened = session.get();
   sessions_.emplace(opened, std::move(session));
   return opened;

@@ -33,7 +33,7 @@ class Environment {
   void expect(std::unique_ptr<Message> message, const Start& start);
 
   /// The session lives until retire(), or until this environment ends.
-  Session* open(ModelConfig config, Session::MakeBackend makeBackend);
+  Session* open(ModelConfig config, Session::MakeBackend makeBackend, int64_t batchCap);
   /// Disposes of a session without waiting for it; `after` follows when its thread has ended.
   void retire(Session* session, std::function<void(Napi::Env)> after);
   /// The environment ends: the sessions are gone.

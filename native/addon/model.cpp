@@ -7,11 +7,14 @@
 #include "addon/model_arguments.h"
 #include "addon/results.h"
 #include "addon/values.h"
+#include "backend/library/library_backend.h"
+#include "backend/library/open.h"
 #include "core/error.h"
 
 namespace dinomaly {
 namespace {
 
+constexpr int64_t kDeviceBatchCap = 128;      // a device computes some while others are on their way
 constexpr int64_t kLargestPicture = 1 << 14;  // of a picture that the network gets
 
 Napi::Value nothing(Napi::Env env, Nothing&&) {
@@ -22,6 +25,10 @@ Napi::Value number(Napi::Env env, double&& value) {
   return Napi::Number::New(env, value);
 }
 
+Napi::Value text(Napi::Env env, std::string&& value) {
+  return Napi::String::New(env, value);
+}
+
 Napi::Value scoreResult(Napi::Env env, Score&& score) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("score", Napi::Number::New(env, static_cast<double>(score.score)));
@@ -29,11 +36,12 @@ Napi::Value scoreResult(Napi::Env env, Score&& score) {
   return object;
 }
 
-Napi::Value stepResult(Napi::Env env, StepResult&& step) {
+Napi::Value stepResult(Napi::Env env, std::optional<StepResult>&& step) {
+  if (!step) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
-  object.Set("loss", Napi::Number::New(env, step.loss));
-  object.Set("gradientNorm", Napi::Number::New(env, step.gradientNorm));
-  object.Set("learningRate", Napi::Number::New(env, step.learningRate));
+  object.Set("loss", Napi::Number::New(env, step->loss));
+  object.Set("gradientNorm", Napi::Number::New(env, step->gradientNorm));
+  object.Set("learningRate", Napi::Number::New(env, step->learningRate));
   return object;
 }
 
@@ -50,6 +58,16 @@ Napi::Value inferenceResult(Napi::Env env, Inference&& inference) {
   object.Set("maps", toJs(env, std::move(inference.maps)));
   object.Set("scores", toTypedArray(env, std::move(inference.scores)));
   return object;
+}
+
+/// Makes the backend that is asked for, on the session's own thread.
+Session::MakeBackend backendOf(const NativeConfig& config) {
+  if (!config.device) return [threads = config.threads] { return makeCpuBackend(threads); };
+  return [device = *config.device]() -> std::unique_ptr<Backend> {
+    const char* const cublasLt = device.cublasLt.empty() ? nullptr : device.cublasLt.c_str();
+    return makeLibraryBackend(openLibrary(device.library),
+                              {device.ordinal, device.precision, cublasLt, device.measure});
+  };
 }
 
 Napi::Value stateResult(Napi::Env env, std::vector<NamedTensor>&& state) {
@@ -75,6 +93,8 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::call<&Model::observe>>("observe"),
                          InstanceMethod<&Model::call<&Model::heatmapMax>>("heatmapMax"),
                          InstanceMethod<&Model::call<&Model::save>>("save"),
+                         InstanceMethod<&Model::call<&Model::tuning>>("tuning"),
+                         InstanceMethod<&Model::call<&Model::addTuning>>("addTuning"),
                          InstanceMethod<&Model::call<&Model::stateDict>>("stateDict"),
                          InstanceMethod<&Model::call<&Model::dispose>>("dispose"),
                      });
@@ -83,9 +103,8 @@ Napi::Function Model::define(Napi::Env env) {
 Model::Model(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Model>(info), environment_(Environment::of(info.Env())) {
   guarded(info.Env(), [&] {
-    NativeConfig config = toConfig(info[0]);
-    session_ =
-        environment_->open(std::move(config.model), [threads = config.threads] { return makeCpuBackend(threads); });
+    const NativeConfig config = toConfig(info[0]);
+    session_ = environment_->open(config.model, backendOf(config), config.device ? kDeviceBatchCap : kBatchCap);
     return info.Env().Undefined();
   });
 }
@@ -203,8 +222,9 @@ Napi::Value Model::trainStep(const Napi::CallbackInfo& info) {
   TrainingBatch batch = toBatch(info[0]);
   const StepOptions options = toStepOptions(info[1]);
   const CancelToken cancel = CancelTokenObject::from(info[2]);
-  return promise<StepResult>(info.Env(), stepResult, [&](Session& session, Done<StepResult> done) {
-    session.trainStep(std::move(batch), options.iteration, options.training, cancel, std::move(done));
+  using Result = std::optional<StepResult>;
+  return promise<Result>(info.Env(), stepResult, [&](Session& session, Done<Result> done) {
+    session.trainStep(std::move(batch), options.iteration, options.training, options.report, cancel, std::move(done));
   });
 }
 
@@ -227,6 +247,18 @@ Napi::Value Model::save(const Napi::CallbackInfo& info) {
   const bool optimizer = toBoolean(info[2], "optimizer");
   return promise<Nothing>(info.Env(), nothing, [&](Session& session, Done<Nothing> done) {
     session.save(std::move(path), std::move(metadata), optimizer, std::move(done));
+  });
+}
+
+Napi::Value Model::tuning(const Napi::CallbackInfo& info) {
+  return promise<std::string>(info.Env(), text,
+                              [](Session& session, Done<std::string> done) { session.tuning(std::move(done)); });
+}
+
+Napi::Value Model::addTuning(const Napi::CallbackInfo& info) {
+  std::string added = toString(info[0], "text");
+  return promise<Nothing>(info.Env(), nothing, [&](Session& session, Done<Nothing> done) {
+    session.addTuning(std::move(added), std::move(done));
   });
 }
 

@@ -35,6 +35,8 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value observe(const Napi::CallbackInfo& info);
   Napi::Value heatmapMax(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value tuning(const Napi::CallbackInfo& info);
+  Napi::Value addTuning(const Napi::CallbackInfo& info);
   Napi::Value stateDict(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 

@@ -30,6 +30,30 @@ TensorPart toPart(const Napi::Object& object, const std::string& name) {
   return part;
 }
 
+library::Precision toPrecision(Napi::Value value) {
+  const std::string precision = toString(value, "precision");
+  if (precision == "f32") return library::Precision::f32;
+  if (precision == "tf32") return library::Precision::tf32;
+  if (precision == "bf16") return library::Precision::bf16;
+  throw Error("ERR_INVALID_ARGUMENT", "'precision': expected f32, tf32 or bf16, found '" + precision + "'.");
+}
+
+std::optional<LibraryDevice> toDevice(const Napi::Object& config) {
+  const std::string device = toString(config.Get("device"), "device");
+  if (device == "cpu") return std::nullopt;
+  if (device != "cuda") {
+    throw Error("ERR_INVALID_ARGUMENT", "'device': expected 'cpu' or 'cuda', found '" + device + "'.");
+  }
+  const Napi::Value cublasLt = config.Get("cublasLt");
+  return LibraryDevice{
+      toPath(config.Get("library"), "library"),
+      cublasLt.IsNull() ? "" : toPath(cublasLt, "cublasLt"),
+      static_cast<int32_t>(toInteger(config.Get("ordinal"), "ordinal", 0, library::kMostDevices - 1)),
+      toPrecision(config.Get("precision")),
+      toBoolean(config.Get("measure"), "measure"),
+  };
+}
+
 }  // namespace
 
 NativeConfig toConfig(Napi::Value value) {
@@ -56,8 +80,7 @@ NativeConfig toConfig(Napi::Value value) {
     config.model.groups.push_back(toIntegers(groups[i], "groups[" + std::to_string(i) + "]", 0, kMostLayers));
   }
   config.model.dropout = static_cast<float>(toNumber(object.Get("dropout"), "dropout", 0, 1));
-  const std::string device = toString(object.Get("device"), "device");
-  if (device != "cpu") throw Error("ERR_INVALID_ARGUMENT", "'device': expected 'cpu', found '" + device + "'.");
+  config.device = toDevice(object);
   config.threads = static_cast<int>(toInteger(object.Get("threads"), "threads", 0, 1024));
   config.model.validate();
   return config;
@@ -115,6 +138,7 @@ StepOptions toStepOptions(Napi::Value value) {
   };
   StepOptions options;
   options.iteration = integer("iteration", 0, most);
+  options.report = toBoolean(object.Get("report"), "options.report");
   Schedule& schedule = options.training.schedule;
   schedule.iterations = integer("iterations", 1, most);
   schedule.learningRate = number("learningRate", std::numeric_limits<double>::max());

@@ -17,54 +17,72 @@ BufferPool::~BufferPool() {
   trim();
 }
 
-Buffer BufferPool::allocate(int64_t size) {
-  const auto wanted = std::max(size_t{1}, static_cast<size_t>(size) * sizeof(float));  // none would have no address
+std::shared_ptr<void> BufferPool::allocateBytes(int64_t size) {
+  const auto wanted = std::max(size_t{1}, static_cast<size_t>(size));  // none would have no address
   const size_t bytes = (wanted + kGranularity - 1) / kGranularity * kGranularity;
-  void* block = nullptr;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    auto found = idle_.find(bytes);
-    if (found != idle_.end() && !found->second.empty()) {
-      block = found->second.back();
-      found->second.pop_back();
-      idleBytes_ -= bytes;
-    }
-  }
-  if (!block) block = source_.take(bytes);
-  if (!block) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      trim();
-    }
-    block = source_.take(bytes);
-  }
+  void* const block = take(bytes);
   if (!block) {
     throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(bytes >> 20) +
                                          " MiB of free memory, found less: use a smaller batch, crop or encoder");
   }
-  return Buffer(static_cast<float*>(block),
-                [pool = shared_from_this(), bytes](float* freed) { pool->release(freed, bytes); });
+  return {block, [pool = shared_from_this(), bytes](void* freed) { pool->release(freed, bytes); }};
+}
+
+void BufferPool::close() noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  maxIdleBytes_ = 0;
+  trim();
+}
+
+/// Null where there is too little.
+void* BufferPool::take(size_t bytes) {
+  if (void* const block = takeIdle(bytes)) return block;
+  if (parent_) return parent_->take(bytes);
+  if (void* const block = source_.take(bytes)) return block;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    trim();
+  }
+  return source_.take(bytes);
+}
+
+void* BufferPool::takeIdle(size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = idle_.find(bytes);
+  if (found == idle_.end() || found->second.empty()) return nullptr;
+  void* const block = found->second.back();
+  found->second.pop_back();
+  idleBytes_ -= bytes;
+  return block;
 }
 
 void BufferPool::release(void* block, size_t bytes) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   if (bytes > maxIdleBytes_) {
-    source_.give(block);
+    giveBack(block, bytes);
     return;
   }
   try {
     idle_[bytes].push_back(block);
   } catch (const std::bad_alloc&) {  // no memory to remember it by
-    source_.give(block);
+    giveBack(block, bytes);
     return;
   }
   idleBytes_ += bytes;
   if (idleBytes_ > maxIdleBytes_) trim();
 }
 
-void BufferPool::trim() {
+void BufferPool::giveBack(void* block, size_t bytes) noexcept {
+  if (parent_) {
+    parent_->release(block, bytes);
+  } else {
+    source_.give(block);
+  }
+}
+
+void BufferPool::trim() noexcept {
   for (auto& [bytes, blocks] : idle_) {
-    for (void* block : blocks) source_.give(block);
+    for (void* block : blocks) giveBack(block, bytes);
   }
   idle_.clear();
   idleBytes_ = 0;

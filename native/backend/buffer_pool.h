@@ -1,9 +1,11 @@
 // A backend's memory: freed blocks are kept and handed out again, so that a repeated shape allocates nothing.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -19,17 +21,31 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   };
   /// At most maxIdleBytes are kept for later.
   BufferPool(Source source, size_t maxIdleBytes) : source_(source), maxIdleBytes_(maxIdleBytes) {}
+  /// A pool whose blocks are the parent's and, once they have been handed out, nobody else's until close(), freed or
+  /// not: whoever knows their addresses may go on using them.
+  explicit BufferPool(std::shared_ptr<BufferPool> parent)
+      : parent_(std::move(parent)), maxIdleBytes_(std::numeric_limits<size_t>::max()) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
-  /// A block of `size` floats. Throws ERR_OUT_OF_MEMORY.
-  Buffer allocate(int64_t size);
+  /// Throws ERR_OUT_OF_MEMORY.
+  std::shared_ptr<void> allocateBytes(int64_t bytes);
+  /// A block of `size` floats.
+  Buffer allocate(int64_t size) {
+    return std::static_pointer_cast<float>(allocateBytes(size * static_cast<int64_t>(sizeof(float))));
+  }
+  /// Gives back what is idle, and from now on each block when it is freed.
+  void close() noexcept;
 
  private:
+  void* take(size_t bytes);
+  void* takeIdle(size_t bytes);
   void release(void* block, size_t bytes) noexcept;  // called by destructors
-  void trim();
+  void giveBack(void* block, size_t bytes) noexcept;
+  void trim() noexcept;
 
-  Source source_;
+  std::shared_ptr<BufferPool> parent_;
+  Source source_{};  // where there is no parent
   size_t maxIdleBytes_;
   std::mutex mutex_;  // buffers may be dropped by another thread than the network's
   std::unordered_map<size_t, std::vector<void*>> idle_;

@@ -5,16 +5,16 @@ namespace dinomaly {
 Linear::Linear(Parameters& parameters, const std::string& name)
     : weight(&parameters.at(name + ".weight")), bias(&parameters.at(name + ".bias")) {}
 
-void Linear::forward(Backend& backend, float* y, const float* x, int64_t rows, Epilogue epilogue) const {
+void Linear::forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue) const {
   epilogue.bias = bias->value.get();
   backend.linear(y, x, weight->value.get(), rows, in(), out(), epilogue);
 }
 
-void Linear::weightGradient(Backend& backend, const float* dy, const float* x, int64_t rows) const {
+void Linear::weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const {
   backend.linearWeightGradient(weight->gradient.get(), bias->gradient.get(), dy, x, rows, in(), out());
 }
 
-void Linear::inputGradient(Backend& backend, float* dx, const float* dy, int64_t rows) const {
+void Linear::inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const {
   backend.linearInputGradient(dx, dy, weight->value.get(), rows, in(), out());
 }
 
@@ -39,7 +39,8 @@ Block::Block(Parameters& parameters, const std::string& name, Mixer mixer, int64
 
 // n1 = norm1(x), qkv = n1 Wqkv, mixed = attention(qkv), x1 = x + ls1 * mixed Wproj,
 // n2 = norm2(x1), hidden = n2 W1, act = gelu(hidden), y = x1 + ls2 * act W2
-Buffer Block::forward(Backend& backend, const Buffer& x, Shape shape, Tape* tape, const CancelToken& cancel) const {
+Activations Block::forward(Backend& backend, const Activations& x, Shape shape, Tape* tape,
+                           const CancelToken& cancel) const {
   const int64_t rows = shape.rows(), d = dim();
   const auto scaleOf = [](const Parameter* p) { return p ? p->value.get() : nullptr; };
   Tape t;
@@ -47,43 +48,44 @@ Buffer Block::forward(Backend& backend, const Buffer& x, Shape shape, Tape* tape
     for (Buffer* b : {&t.mean1, &t.rstd1, &t.mean2, &t.rstd2}) *b = backend.allocate(rows);
   }
   t.x = x;
-  t.n1 = backend.allocate(rows * d);
+  t.n1 = backend.allocateActivations(rows * d);
   backend.layerNorm(t.n1.get(), t.mean1.get(), t.rstd1.get(), x.get(), norm1_.weight->value.get(),
                     norm1_.bias->value.get(), rows, d, eps_);
-  t.qkv = backend.allocate(rows * 3 * d);
+  t.qkv = backend.allocateActivations(rows * 3 * d);
   qkv_.forward(backend, t.qkv.get(), t.n1.get(), rows);
   cancel.check();
-  t.mixed = tape ? backend.allocate(rows * d) : t.n1;  // where nothing is kept, buffers serve twice
+  t.mixed = tape ? backend.allocateActivations(rows * d) : t.n1;  // where nothing is kept, buffers serve twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
   (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
-  t.x1 = backend.allocate(rows * d);
+  t.x1 = backend.allocateActivations(rows * d);
   proj_.forward(backend, t.x1.get(), t.mixed.get(), rows, {nullptr, Activation::none, scaleOf(scale1_), x.get()});
   if (!tape) t.qkv.reset();
-  t.n2 = tape ? backend.allocate(rows * d) : t.n1;
+  t.n2 = tape ? backend.allocateActivations(rows * d) : t.n1;
   backend.layerNorm(t.n2.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), norm2_.weight->value.get(),
                     norm2_.bias->value.get(), rows, d, eps_);
-  t.act = backend.allocate(rows * 4 * d);
+  t.act = backend.allocateActivations(rows * 4 * d);
   if (tape) {
-    t.hidden = backend.allocate(rows * 4 * d);
+    t.hidden = backend.allocateActivations(rows * 4 * d);
     fc1_.forward(backend, t.hidden.get(), t.n2.get(), rows);
     backend.gelu(t.act.get(), t.hidden.get(), rows * 4 * d);
   } else {
     fc1_.forward(backend, t.act.get(), t.n2.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
   }
   cancel.check();
-  const Buffer y = tape ? backend.allocate(rows * d) : t.x1;
+  const Activations y = tape ? backend.allocateActivations(rows * d) : t.x1;
   fc2_.forward(backend, y.get(), t.act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get()});
   cancel.check();
   if (tape) *tape = std::move(t);
   return y;
 }
 
-void Block::backward(Backend& backend, const Buffer& dx, Shape shape, const Tape& t, const CancelToken& cancel) const {
+void Block::backward(Backend& backend, const Activations& dx, Shape shape, const Tape& t,
+                     const CancelToken& cancel) const {
   const int64_t rows = shape.rows(), d = dim();
-  const Buffer dn = backend.allocate(rows * d);
+  const Activations dn = backend.allocateActivations(rows * d);
   {
-    const Buffer dact = backend.allocate(rows * 4 * d);
+    const Activations dact = backend.allocateActivations(rows * 4 * d);
     fc2_.weightGradient(backend, dx.get(), t.act.get(), rows);
     fc2_.inputGradient(backend, dact.get(), dx.get(), rows);
     cancel.check();
@@ -97,7 +99,7 @@ void Block::backward(Backend& backend, const Buffer& dx, Shape shape, const Tape
   cancel.check();
   proj_.weightGradient(backend, dx.get(), t.mixed.get(), rows);
   proj_.inputGradient(backend, dn.get(), dx.get(), rows);
-  const Buffer dqkv = backend.allocate(rows * 3 * d);
+  const Activations dqkv = backend.allocateActivations(rows * 3 * d);
   backend.linearAttentionGradient(dqkv.get(), dn.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   qkv_.weightGradient(backend, dqkv.get(), t.n1.get(), rows);

@@ -21,10 +21,10 @@ struct Linear {
   int64_t in() const { return weight->info.shape[1]; }
   int64_t out() const { return weight->info.shape[0]; }
 
-  void forward(Backend& backend, float* y, const float* x, int64_t rows, Epilogue epilogue = {}) const;
+  void forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue = {}) const;
   /// Writes the gradients of weight and bias.
-  void weightGradient(Backend& backend, const float* dy, const float* x, int64_t rows) const;
-  void inputGradient(Backend& backend, float* dx, const float* dy, int64_t rows) const;
+  void weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const;
+  void inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const;
 };
 
 struct Norm {
@@ -40,13 +40,15 @@ class Block {
 
   /// What the backward pass needs of the forward pass; letters as in block.cpp.
   struct Tape {
-    Buffer x, mean1, rstd1, n1, qkv, mixed, x1, mean2, rstd2, n2, hidden, act;
+    Activations x, n1, qkv, mixed, x1, n2, hidden, act;
+    Buffer mean1, rstd1, mean2, rstd2;
   };
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
-  Buffer forward(Backend& backend, const Buffer& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
+  Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
   /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
-  void backward(Backend& backend, const Buffer& dx, Shape shape, const Tape& tape, const CancelToken& cancel) const;
+  void backward(Backend& backend, const Activations& dx, Shape shape, const Tape& tape,
+                const CancelToken& cancel) const;
 
  private:
   int64_t dim() const { return proj_.out(); }

@@ -5,41 +5,36 @@ namespace dinomaly {
 Bottleneck::Bottleneck(Parameters& parameters, float rate)
     : fc1_(parameters, "bottleneck.0.fc1"), fc2_(parameters, "bottleneck.0.fc2"), rate_(rate) {}
 
-Dropout Bottleneck::dropout(const Noise& noise, uint32_t place) const {
-  return {rate_, noise.seed, static_cast<uint32_t>(noise.iteration), place};
-}
-
-Buffer Bottleneck::forward(Backend& backend, const Buffer& x, int64_t rows) const {
-  const Buffer act = backend.allocate(rows * fc1_.out());
+Activations Bottleneck::forward(Backend& backend, const Activations& x, int64_t rows) const {
+  const Activations act = backend.allocateActivations(rows * fc1_.out());
   fc1_.forward(backend, act.get(), x.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
-  Buffer y = backend.allocate(rows * fc2_.out());
+  Activations y = backend.allocateActivations(rows * fc2_.out());
   fc2_.forward(backend, y.get(), act.get(), rows);
   return y;
 }
 
-Buffer Bottleneck::train(Backend& backend, const Buffer& x, int64_t rows, const Noise& noise, Tape& tape) const {
+Activations Bottleneck::train(Backend& backend, const Activations& x, int64_t rows, Tape& tape) const {
   const int64_t dim = fc1_.in(), wide = fc1_.out();
-  tape.noise = noise;
-  tape.x = backend.allocate(rows * dim);
-  tape.hidden = backend.allocate(rows * wide);
-  tape.act = backend.allocate(rows * wide);
-  Buffer y = backend.allocate(rows * dim);
-  backend.dropout(tape.x.get(), x.get(), rows, dim, dropout(noise, 0));
+  tape.x = backend.allocateActivations(rows * dim);
+  tape.hidden = backend.allocateActivations(rows * wide);
+  tape.act = backend.allocateActivations(rows * wide);
+  Activations y = backend.allocateActivations(rows * dim);
+  backend.dropout(tape.x.get(), x.get(), rows, dim, {rate_, 0});
   fc1_.forward(backend, tape.hidden.get(), tape.x.get(), rows);
   backend.gelu(tape.act.get(), tape.hidden.get(), rows * wide);
-  backend.dropout(tape.act.get(), tape.act.get(), rows, wide, dropout(noise, 1));
+  backend.dropout(tape.act.get(), tape.act.get(), rows, wide, {rate_, 1});
   fc2_.forward(backend, y.get(), tape.act.get(), rows);
-  backend.dropout(y.get(), y.get(), rows, dim, dropout(noise, 2));
+  backend.dropout(y.get(), y.get(), rows, dim, {rate_, 2});
   return y;
 }
 
-void Bottleneck::backward(Backend& backend, const Buffer& dy, int64_t rows, const Tape& tape) const {
+void Bottleneck::backward(Backend& backend, const Activations& dy, int64_t rows, const Tape& tape) const {
   const int64_t dim = fc1_.in(), wide = fc1_.out();
-  const Buffer dact = backend.allocate(rows * wide);
-  backend.dropout(dy.get(), dy.get(), rows, dim, dropout(tape.noise, 2));
+  const Activations dact = backend.allocateActivations(rows * wide);
+  backend.dropout(dy.get(), dy.get(), rows, dim, {rate_, 2});
   fc2_.weightGradient(backend, dy.get(), tape.act.get(), rows);
   fc2_.inputGradient(backend, dact.get(), dy.get(), rows);
-  backend.dropout(dact.get(), dact.get(), rows, wide, dropout(tape.noise, 1));
+  backend.dropout(dact.get(), dact.get(), rows, wide, {rate_, 1});
   backend.geluGradient(dact.get(), dact.get(), tape.hidden.get(), rows * wide);
   fc1_.weightGradient(backend, dact.get(), tape.x.get(), rows);
 }

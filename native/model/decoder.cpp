@@ -26,11 +26,11 @@ Decoder::Decoder(const ModelConfig& config, Parameters& parameters) : dim_(confi
   }
 }
 
-std::vector<Buffer> Decoder::forward(Backend& backend, const Buffer& x, Shape shape, int64_t patchCount, Tape* tape,
-                                     const CancelToken& cancel) const {
+std::vector<Activations> Decoder::forward(Backend& backend, const Activations& x, Shape shape, int64_t patchCount,
+                                          Tape* tape, const CancelToken& cancel) const {
   if (tape) tape->blocks.resize(blocks_.size());
-  std::vector<Buffer> groups(groups_.size());
-  Buffer y = x;
+  std::vector<Activations> groups(groups_.size());
+  Activations y = x;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     y = blocks_[i].forward(backend, y, shape, tape ? &tape->blocks[i] : nullptr, cancel);
     for (size_t g = 0; g < groups_.size(); ++g) {
@@ -38,7 +38,7 @@ std::vector<Buffer> Decoder::forward(Backend& backend, const Buffer& x, Shape sh
       for (int64_t block : groups_[g]) {
         if (block != static_cast<int64_t>(i)) continue;
         const bool first = !groups[g];
-        if (first) groups[g] = backend.allocate(shape.images * patchCount * dim_);
+        if (first) groups[g] = backend.allocateActivations(shape.images * patchCount * dim_);
         backend.takePatches(groups[g].get(), y.get(), share, !first, shape.images, shape.tokens, patchCount, dim_);
       }
     }
@@ -46,9 +46,9 @@ std::vector<Buffer> Decoder::forward(Backend& backend, const Buffer& x, Shape sh
   return groups;
 }
 
-Buffer Decoder::backward(Backend& backend, const std::vector<Buffer>& dgroups, Shape shape, int64_t patchCount,
-                         const Tape& tape, const CancelToken& cancel) const {
-  Buffer dx = backend.allocate(shape.rows() * dim_);
+Activations Decoder::backward(Backend& backend, const std::vector<Activations>& dgroups, Shape shape,
+                              int64_t patchCount, const Tape& tape, const CancelToken& cancel) const {
+  Activations dx = backend.allocateActivations(shape.rows() * dim_);
   backend.zero(dx.get(), shape.rows() * dim_);
   for (size_t i = blocks_.size(); i-- > 0;) {
     for (size_t g = 0; g < groups_.size(); ++g) {

@@ -18,11 +18,11 @@ class Decoder {
   };
 
   /// x (B, N, D) -> per group (B, P, D): the mean of its outputs, patches only. tape null: nothing is kept.
-  std::vector<Buffer> forward(Backend& backend, const Buffer& x, Shape shape, int64_t patchCount, Tape* tape,
-                              const CancelToken& cancel) const;
+  std::vector<Activations> forward(Backend& backend, const Activations& x, Shape shape, int64_t patchCount, Tape* tape,
+                                   const CancelToken& cancel) const;
   /// Gradients of the groups in, that of x out.
-  Buffer backward(Backend& backend, const std::vector<Buffer>& dgroups, Shape shape, int64_t patchCount,
-                  const Tape& tape, const CancelToken& cancel) const;
+  Activations backward(Backend& backend, const std::vector<Activations>& dgroups, Shape shape, int64_t patchCount,
+                       const Tape& tape, const CancelToken& cancel) const;
 
   /// Blocks that the loss reaches; later ones are neither run nor trained.
   int64_t reached() const { return static_cast<int64_t>(blocks_.size()); }

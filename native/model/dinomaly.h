@@ -2,8 +2,11 @@
 // Not thread-safe: one thread at a time (the session's).
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,12 +26,22 @@ namespace dinomaly {
 /// What the encoder makes of pictures and all that the rest needs of it.
 struct Features {
   int64_t images = 0, rows = 0, cols = 0;  // patches: rows x cols
-  std::vector<Buffer> groups;              // per group (B, P, D): mean of its targets, patches only
-  Buffer mean;                             // (B, N, D): mean of all targets, the bottleneck's input
+  std::vector<Activations> groups;         // per group (B, P, D): mean of its targets, patches only
+  Activations mean;                        // (B, N, D): mean of all targets, the bottleneck's input
 };
 
+/// The same in the host's memory.
+struct HostFeatures {
+  int64_t images, rows, cols;
+  std::vector<unsigned char> groups, mean;  // as they lie on the device
+};
+
+/// Where features may stay beside what training needs: the device's memory is the host's, or it has some to spare, or
+/// not.
+enum class SpareMemory { host, device, none };
+
 struct Decoded {
-  std::vector<Buffer> groups;  // per group (B, P, D), patches only
+  std::vector<Activations> groups;  // per group (B, P, D), patches only
 };
 
 struct Maps {
@@ -60,11 +73,16 @@ class Dinomaly {
   /// Random weights from seed: everything, or bottleneck and decoder alone (truncated normal, std 0.01, +-0.03).
   void initialise(bool encoderToo, uint64_t seed);
 
+  // Pictures come from the host.
   /// What the first block gets, (B, N, D) with N = 1 + registers + patches.
-  Buffer tokens(const Images& images);
+  Activations tokens(const Images& images);
   Features encode(const Images& images, const CancelToken& cancel);
-  /// Joins single features into a batch (all of one size).
-  Features batch(const std::vector<const Features*>& parts);
+  /// encode(), decode() and maps() of pictures (height, width, 3) in one, which a device may record for a shape that
+  /// comes again. `done` gets them some at a time and in order, while the device may be at work on the next.
+  void score(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width, const CancelToken& cancel,
+             const std::function<void(Maps)>& done);
+  /// How many score() gives the device at once; the device's own number at first.
+  void setScoredAtOnce(int64_t pictures) { scoredAtOnce_ = pictures; }
   /// Without noise, picture by picture: what comes out does not depend on the others.
   Decoded decode(const Features& features, const CancelToken& cancel);
   /// height, width: of the pictures that went into encode().
@@ -74,9 +92,12 @@ class Dinomaly {
   void beginTraining();
   void endTraining();
   bool training() const { return training_; }
-  /// One iteration; throws ERR_LOSS_NOT_FINITE, or Cancelled, before anything is changed.
-  StepResult trainStep(const Features& features, int64_t iteration, const TrainingOptions& options,
-                       const CancelToken& cancel);
+  /// One iteration on a batch joined of features of one size. Throws Cancelled before anything is changed. A step whose
+  /// loss or gradient is not finite changes nothing, nor do those after it, until stepResult() has told so.
+  void trainStep(const std::vector<const Features*>& parts, int64_t iteration, const TrainingOptions& options,
+                 const CancelToken& cancel);
+  /// Of the last step; waits for it. Throws ERR_LOSS_NOT_FINITE for the first step that failed since the last call.
+  StepResult stepResult();
 
   /// Optimiser state by name, for checkpoints: exp_avg, exp_avg_sq, max_exp_avg_sq of each trainable parameter,
   /// as optimizer.<which>.<parameter>. The number of steps done is the iteration of the run.
@@ -85,12 +106,54 @@ class Dinomaly {
   void getOptimizerState(const std::string& name, float* values) const;
 
   int64_t bytesOf(const Features& features) const;
+  SpareMemory spareMemory() const;
+  HostFeatures toHost(const Features& features);
+  Features toDevice(const HostFeatures& features);
   /// For tests: the last step's gradient of a trainable parameter, before clipping; the device.
   std::vector<float> gradient(const std::string& name) const;
   Backend& backend() { return *backend_; }
 
  private:
+  /// Pictures in the device's memory, with what keeps them there.
+  struct Uploaded {
+    Images images;
+    std::shared_ptr<void> memory;
+  };
+  /// What is recorded of scoring pictures of one shape, and where it reads and writes.
+  struct Scoring {
+    int64_t recording;
+    Images images;
+    Bytes pixels;
+    Buffer maps, scores;
+  };
+  /// The same of a training step.
+  struct Step {
+    int64_t recording;
+    Features batch;
+  };
+  static constexpr size_t kMostRecordings = 16;              // of either kind; a service has few shapes
+  using ImageShape = std::tuple<int64_t, int64_t, int64_t>;  // count, height or rows, width or columns
+
+  Uploaded upload(const Images& images);
   Shape shapeOf(const Features& features) const;
+  Features allocateFeatures(int64_t images, int64_t rows, int64_t cols);
+  Features encodeUploaded(const Images& images, const CancelToken& cancel);
+  void mapsOf(float* maps, float* scores, const Features& features, const Decoded& decoded, int64_t height,
+              int64_t width);
+  Scoring& scoringOf(const ImageShape& shape);
+  void forgetScorings();
+  /// Pictures that the device is at work on.
+  struct Scored {
+    int64_t count = 0;
+    std::shared_ptr<void> maps, scores;
+  };
+  Scored startScoring(const uint8_t* const* pictures, const ImageShape& shape, const CancelToken& cancel);
+  Maps finishScoring(const Scored& scored);
+  Step& stepOf(const std::vector<const Features*>& parts);
+  void forgetSteps();
+  void join(const Features& batch, const std::vector<const Features*>& parts);
+  void runStep(const Features& batch, const CancelToken& cancel);
+  void parametersChanged();
   std::pair<const Parameter&, const Buffer&> stateOf(const std::string& name) const;
 
   const ModelConfig config_;
@@ -99,7 +162,13 @@ class Dinomaly {
   Encoder encoder_;
   Bottleneck bottleneck_;
   Decoder decoder_;
+  int64_t recordings_ = 0;  // ids given so far
+  std::map<ImageShape, Scoring> scorings_;
+  int64_t scoredAtOnce_;
+
   bool training_ = false;
+  std::map<ImageShape, Step> steps_;
+  double learningRate_ = 0;  // of the last step
 };
 
 }  // namespace dinomaly

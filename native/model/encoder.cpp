@@ -33,7 +33,7 @@ const Buffer& Encoder::positions(int64_t rows, int64_t cols) {
   return kept;
 }
 
-Buffer Encoder::tokens(const Images& images) {
+Activations Encoder::tokens(const Images& images) {
   const int64_t p = config_.patch, d = config_.dim, inputs = 3 * p * p;
   if (images.height % p || images.width % p || images.height < p || images.width < p) {
     throw Error("ERR_INVALID_ARGUMENT", "expected pictures whose height and width are multiples of the patch, " +
@@ -41,17 +41,17 @@ Buffer Encoder::tokens(const Images& images) {
                                             std::to_string(images.width));
   }
   const int64_t rows = images.height / p, cols = images.width / p, patchCount = rows * cols;
-  const Buffer patches = backend_.allocate(images.count * patchCount * inputs);
+  const Activations patches = backend_.allocateActivations(images.count * patchCount * inputs);
   if (images.pixels) {
     backend_.patchesFromPixels(patches.get(), images.pixels, images.count, images.height, images.width, p);
   } else {
     backend_.patchesFromTensor(patches.get(), images.tensor, images.count, images.height, images.width, p);
   }
-  const Buffer embedded = backend_.allocate(images.count * patchCount * d);
+  const Activations embedded = backend_.allocateActivations(images.count * patchCount * d);
   backend_.linear(embedded.get(), patches.get(), parameters_.at("encoder.patch_embed.proj.weight").value.get(),
                   images.count * patchCount, inputs, d,
                   {parameters_.at("encoder.patch_embed.proj.bias").value.get(), Activation::none, nullptr, nullptr});
-  Buffer tokens = backend_.allocate(images.count * (1 + config_.registers + patchCount) * d);
+  Activations tokens = backend_.allocateActivations(images.count * (1 + config_.registers + patchCount) * d);
   const float* registers = config_.registers ? parameters_.at("encoder.register_tokens").value.get() : nullptr;
   backend_.embed(tokens.get(), embedded.get(), parameters_.at("encoder.cls_token").value.get(), registers,
                  positions(rows, cols).get(), images.count, patchCount, config_.registers, d);
@@ -59,8 +59,8 @@ Buffer Encoder::tokens(const Images& images) {
 }
 
 void Encoder::forward(const Images& images, const CancelToken& cancel,
-                      const std::function<void(size_t, const Buffer&)>& target) {
-  Buffer x = tokens(images);
+                      const std::function<void(size_t, const Activations&)>& target) {
+  Activations x = tokens(images);
   const int64_t patchCount = (images.height / config_.patch) * (images.width / config_.patch);
   const Shape shape{images.count, 1 + config_.registers + patchCount};
   size_t next = 0;

@@ -16,11 +16,11 @@ class Encoder {
  public:
   Encoder(const EncoderConfig& config, Parameters& parameters, Backend& backend);
 
-  /// Class token, registers, patches with their positions: (B, N, D).
-  Buffer tokens(const Images& images);
+  /// Class token, registers, patches with their positions: (B, N, D). images: in the device's memory.
+  Activations tokens(const Images& images);
   /// Runs the blocks; calls target(index among the targets, (B, N, D)) after each target layer.
   void forward(const Images& images, const CancelToken& cancel,
-               const std::function<void(size_t, const Buffer&)>& target);
+               const std::function<void(size_t, const Activations&)>& target);
   /// Weights were written: positions are stretched anew.
   void weightsChanged() { positions_.clear(); }
 

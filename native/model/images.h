@@ -5,7 +5,8 @@
 
 namespace dinomaly {
 
-/// Pictures on the host: exactly one of pixels (B,h,w,3 RGB bytes) and tensor (B,3,h,w normalised) is set.
+/// Pictures, on the host or in a device's memory: exactly one of pixels (B,h,w,3 RGB bytes) and tensor (B,3,h,w
+/// normalised) is set.
 struct Images {
   const uint8_t* pixels = nullptr;
   const float* tensor = nullptr;

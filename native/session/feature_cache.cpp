@@ -11,7 +11,7 @@ void FeatureCache::reset(int64_t capacity) {
 }
 
 void FeatureCache::clear() {
-  std::unordered_map<int64_t, std::shared_ptr<const Features>> old;  // freed after the lock: it may be gigabytes
+  std::unordered_map<int64_t, KeptFeatures> old;  // freed after the lock: it may be gigabytes
   std::lock_guard<std::mutex> lock(mutex_);
   old.swap(kept_);
   free_ = capacity_;
@@ -22,15 +22,20 @@ bool FeatureCache::has(int64_t id) const {
   return kept_.count(id) != 0;
 }
 
-std::shared_ptr<const Features> FeatureCache::find(int64_t id) const {
+std::optional<KeptFeatures> FeatureCache::find(int64_t id) const {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = kept_.find(id);
-  return found == kept_.end() ? nullptr : found->second;
+  return found == kept_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void FeatureCache::keep(int64_t id, std::shared_ptr<const Features> features, int64_t bytes) {
+bool FeatureCache::fits(int64_t hostBytes) const {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (bytes <= free_ && kept_.emplace(id, std::move(features)).second) free_ -= bytes;
+  return hostBytes <= free_;
+}
+
+void FeatureCache::keep(int64_t id, KeptFeatures features, int64_t hostBytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (hostBytes <= free_ && kept_.emplace(id, std::move(features)).second) free_ -= hostBytes;
 }
 
 }  // namespace dinomaly

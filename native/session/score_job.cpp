@@ -5,8 +5,9 @@
 
 namespace dinomaly {
 
-ScoreJob::ScoreJob(std::function<Dinomaly&()> network, ScoreRequest request) : network_(std::move(network)) {
-  requests_.reserve(kBatchCap);  // absorbing must not run out of memory
+ScoreJob::ScoreJob(std::function<Dinomaly&()> network, size_t most, ScoreRequest request)
+    : network_(std::move(network)), most_(most) {
+  requests_.reserve(most_);  // absorbing must not run out of memory
   requests_.push_back(std::move(request));
 }
 
@@ -19,7 +20,7 @@ CancelToken ScoreJob::token() const {
 bool ScoreJob::absorb(Job& next) {
   auto* other = dynamic_cast<ScoreJob*>(&next);
   if (other == nullptr || other->requests_.front().side != requests_.front().side) return false;
-  if (static_cast<int64_t>(requests_.size() + other->requests_.size()) > kBatchCap) return false;
+  if (requests_.size() + other->requests_.size() > most_) return false;
   for (ScoreRequest& request : other->requests_) requests_.push_back(std::move(request));
   return true;
 }
@@ -28,12 +29,7 @@ void ScoreJob::run(const CancelToken& cancel) noexcept {
   dropCancelled();
   if (requests_.empty()) return;
   try {
-    std::vector<Score> results = scores(cancel);
-    for (size_t i = 0; i < requests_.size(); ++i) {
-      const bool cancelled = requests_[i].cancel.cancelled();
-      requests_[i].done(cancelled ? Outcome<Score>{{}, std::make_exception_ptr(Cancelled())}
-                                  : Outcome<Score>{std::move(results[i]), nullptr});
-    }
+    score(cancel);
   } catch (const Cancelled&) {
     dropCancelled();
     fail(disposedError());  // whoever is left did not cancel: the thread was stopped
@@ -43,11 +39,12 @@ void ScoreJob::run(const CancelToken& cancel) noexcept {
 }
 
 void ScoreJob::fail(std::exception_ptr error) noexcept {
-  for (ScoreRequest& request : requests_) request.done({{}, error});
+  for (size_t i = answered_; i < requests_.size(); ++i) requests_[i].done({{}, error});
 }
 
 void ScoreJob::dropCancelled() {
-  const auto kept = std::stable_partition(requests_.begin(), requests_.end(),
+  const auto open = requests_.begin() + static_cast<std::ptrdiff_t>(answered_);
+  const auto kept = std::stable_partition(open, requests_.end(),
                                           [](const ScoreRequest& request) { return !request.cancel.cancelled(); });
   for (auto request = kept; request != requests_.end(); ++request) {
     request->done({{}, std::make_exception_ptr(Cancelled())});
@@ -55,29 +52,27 @@ void ScoreJob::dropCancelled() {
   requests_.erase(kept, requests_.end());
 }
 
-std::vector<Score> ScoreJob::scores(const CancelToken& cancel) const {
+void ScoreJob::score(const CancelToken& cancel) {
   cancel.check();
   const int64_t side = requests_.front().side;
-  std::vector<uint8_t> pixels;
-  pixels.reserve(requests_.size() * requests_.front().pixels.size());
-  for (const ScoreRequest& request : requests_) {
-    pixels.insert(pixels.end(), request.pixels.begin(), request.pixels.end());
-  }
-  Images images;
-  images.pixels = pixels.data();
-  images.count = static_cast<int64_t>(requests_.size());
-  images.height = images.width = side;
+  std::vector<const uint8_t*> pictures;
+  for (const ScoreRequest& request : requests_) pictures.push_back(request.pixels.data());
+  network_().score(pictures, side, side, cancel, [this](const Maps& maps) {
+    constexpr size_t kMapSize = kMapSide * kMapSide;
+    for (size_t i = 0; i < maps.scores.size(); ++i) answer(maps.scores[i], maps.maps.data() + i * kMapSize);
+  });
+}
 
-  Dinomaly& network = network_();
-  const Features features = network.encode(images, cancel);
-  const Maps maps = network.maps(features, network.decode(features, cancel), side, side);
-  constexpr int64_t mapSize = kMapSide * kMapSide;
-  std::vector<Score> results(requests_.size());
-  for (size_t i = 0; i < results.size(); ++i) {
-    const auto map = maps.maps.begin() + static_cast<int64_t>(i) * mapSize;
-    results[i] = {maps.scores[i], std::vector<float>(map, map + mapSize)};
+void ScoreJob::answer(float score, const float* map) {
+  ScoreRequest& request = requests_[answered_];
+  Outcome<Score> outcome;
+  if (request.cancel.cancelled()) {
+    outcome.error = std::make_exception_ptr(Cancelled());
+  } else {
+    outcome.value = {score, {map, map + kMapSide * kMapSide}};
   }
-  return results;
+  ++answered_;
+  request.done(std::move(outcome));
 }
 
 }  // namespace dinomaly

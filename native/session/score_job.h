@@ -9,11 +9,6 @@
 
 namespace dinomaly {
 
-/// Pictures that go through the network together, in scoring and inference; how many of them are computed at once is
-/// the backend's choice (imagesAtOnce). Few enough to bound memory and what is computed for a request that was
-/// cancelled.
-constexpr int64_t kBatchCap = 8;
-
 struct Score {
   float score = 0;
   std::vector<float> map;  // (256, 256)
@@ -28,12 +23,12 @@ struct ScoreRequest {
 
 class ScoreJob : public Job {
  public:
-  /// `network` is called on the compute thread, and may throw.
-  ScoreJob(std::function<Dinomaly&()> network, ScoreRequest request);
+  /// `network` is called on the compute thread, and may throw. most: requests that one job may take.
+  ScoreJob(std::function<Dinomaly&()> network, size_t most, ScoreRequest request);
 
   /// Cancelled once all requests are.
   CancelToken token() const override;
-  /// A score job of the same side, up to kBatchCap requests.
+  /// A score job of the same side, up to `most` requests.
   bool absorb(Job& next) override;
   void run(const CancelToken& cancel) noexcept override;
   void fail(std::exception_ptr error) noexcept override;
@@ -41,10 +36,14 @@ class ScoreJob : public Job {
  private:
   /// Finishes the requests that were cancelled and forgets them.
   void dropCancelled();
-  std::vector<Score> scores(const CancelToken& cancel) const;
+  void score(const CancelToken& cancel);
+  /// The next of the requests.
+  void answer(float score, const float* map);
 
   std::function<Dinomaly&()> network_;
+  size_t most_;
   std::vector<ScoreRequest> requests_;
+  size_t answered_ = 0;  // of them
 };
 
 }  // namespace dinomaly

@@ -21,7 +21,8 @@ void append(Tensor& to, Tensor&& part) {
 
 }  // namespace
 
-Session::Session(ModelConfig config, MakeBackend makeBackend) : config_(std::move(config)), thread_([this] { end(); }) {
+Session::Session(ModelConfig config, MakeBackend makeBackend, int64_t batchCap)
+    : config_(std::move(config)), batchCap_(static_cast<size_t>(batchCap)), thread_([this] { end(); }) {
   push<std::vector<ParameterInfo>>(
       {},
       [this, makeBackend = std::move(makeBackend)](const CancelToken&) {
@@ -73,7 +74,7 @@ void Session::infer(Tensor images, CancelToken cancel, Done<Inference> done) {
 }
 
 void Session::score(ScoreRequest request) {
-  thread_.push(std::make_unique<ScoreJob>([this]() -> Dinomaly& { return network(); }, std::move(request)));
+  thread_.push(std::make_unique<ScoreJob>([this]() -> Dinomaly& { return network(); }, batchCap_, std::move(request)));
 }
 
 void Session::beginTraining(int64_t side, int64_t cacheBytes, Done<Nothing> done) {
@@ -101,12 +102,12 @@ void Session::endTraining(Done<Nothing> done) {
       std::move(done));
 }
 
-void Session::trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, CancelToken cancel,
-                        Done<StepResult> done) {
-  push<StepResult>(
+void Session::trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, bool report,
+                        CancelToken cancel, Done<std::optional<StepResult>> done) {
+  push<std::optional<StepResult>>(
       std::move(cancel),
-      [this, batch = std::move(batch), iteration, options](const CancelToken& running) {
-        return training().step(batch, iteration, options, running);
+      [this, batch = std::move(batch), iteration, options, report](const CancelToken& running) {
+        return training().step(batch, iteration, options, report, running);
       },
       std::move(done));
 }
@@ -130,8 +131,23 @@ void Session::save(std::string path, std::map<std::string, std::string> metadata
   push<Nothing>(
       {},
       [this, path = std::move(path), metadata = std::move(metadata), optimizer](const CancelToken& running) {
-        if (optimizer) training();  // without a run there is no state to save
+        if (optimizer) training().settle();  // without a run there is no state to save
         saveCheckpoint(network(), path, metadata, optimizer, running);
+        return Nothing();
+      },
+      std::move(done));
+}
+
+void Session::tuning(Done<std::string> done) {
+  push<std::string>(
+      {}, [this](const CancelToken&) { return network().backend().tuning(); }, std::move(done));
+}
+
+void Session::addTuning(std::string text, Done<Nothing> done) {
+  push<Nothing>(
+      {},
+      [this, text = std::move(text)](const CancelToken&) {
+        network().backend().addTuning(text.c_str());
         return Nothing();
       },
       std::move(done));
@@ -183,11 +199,11 @@ TrainingRun& Session::training() {
   return *training_;
 }
 
-Tensor Session::toHost(const Buffer& buffer, std::vector<int64_t> shape) {
+Tensor Session::toHost(const Activations& values, std::vector<int64_t> shape) {
   int64_t size = 1;
   for (const int64_t side : shape) size *= side;
   Tensor tensor{std::vector<float>(static_cast<size_t>(size)), std::move(shape)};
-  network().backend().download(tensor.data.data(), buffer.get(), size);
+  network().backend().download(tensor.data.data(), values.get(), size);
   return tensor;
 }
 

@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,14 +32,19 @@ struct NamedTensor {
   Tensor tensor;
 };
 
+/// Pictures that go through the network together, in scoring and inference; how many of them are computed at once is
+/// the backend's choice (imagesAtOnce). Few enough to bound memory and what is computed for a request that was
+/// cancelled.
+constexpr int64_t kBatchCap = 8;
+
 /// A cancelled job ends with Cancelled, one that dispose() met with ERR_DISPOSED; both leave the weights as they were.
 class Session {
  public:
   using MakeBackend = std::function<std::unique_ptr<Backend>()>;
 
   /// The backend is made, and the network built and freed, on the session's thread: they are large. An error while
-  /// building is the outcome of every job.
-  Session(ModelConfig config, MakeBackend makeBackend);
+  /// building is the outcome of every job. batchCap: of scoring.
+  Session(ModelConfig config, MakeBackend makeBackend, int64_t batchCap = kBatchCap);
   /// Disposes and waits.
   ~Session();
 
@@ -55,11 +61,14 @@ class Session {
   void score(ScoreRequest request);
   void beginTraining(int64_t side, int64_t cacheBytes, Done<Nothing> done);
   void endTraining(Done<Nothing> done);
-  void trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, CancelToken cancel,
-                 Done<StepResult> done);
+  void trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, bool report, CancelToken cancel,
+                 Done<std::optional<StepResult>> done);
   void observe(TrainingBatch batch, CancelToken cancel, Done<Nothing> done);
   void heatmapMax(Done<double> done);
   void save(std::string path, std::map<std::string, std::string> metadata, bool optimizer, Done<Nothing> done);
+  /// As Backend's of these names.
+  void tuning(Done<std::string> done);
+  void addTuning(std::string text, Done<Nothing> done);
   void stateDict(Done<std::vector<NamedTensor>> done);
 
   /// Whether the encoder features of this training picture are kept.
@@ -75,10 +84,11 @@ class Session {
   void end() noexcept;
   Dinomaly& network();
   TrainingRun& training();
-  Tensor toHost(const Buffer& buffer, std::vector<int64_t> shape);
+  Tensor toHost(const Activations& values, std::vector<int64_t> shape);
   Inference infer(const Tensor& images, const CancelToken& cancel);
 
   const ModelConfig config_;
+  const size_t batchCap_;
   FeatureCache cache_;
   std::promise<std::vector<ParameterInfo>> built_;
   std::shared_future<std::vector<ParameterInfo>> parameters_{built_.get_future()};

@@ -14,19 +14,31 @@ constexpr double kQuantile = 0.999;
 TrainingRun::TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side)
     : network_(network), cache_(cache), side_(side), quantile_(kQuantile) {}
 
-StepResult TrainingRun::step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
-                             const CancelToken& cancel) {
+std::optional<StepResult> TrainingRun::step(const TrainingBatch& batch, int64_t iteration,
+                                            const TrainingOptions& options, bool report, const CancelToken& cancel) {
   if (failed_) throw Error("ERR_INTERNAL", "trainStep: expected a run without a failed step, found one that failed.");
   failed_ = true;
   const std::vector<std::shared_ptr<const Features>> features = encode(batch, cancel);
   std::vector<const Features*> parts;
   for (const auto& part : features) parts.push_back(part.get());
-  const StepResult result = network_.trainStep(network_.batch(parts), iteration, options, cancel);
+  network_.trainStep(parts, iteration, options, cancel);
+  reported_ = report;
+  std::optional<StepResult> result;
+  if (report) result = network_.stepResult();
   failed_ = false;
   return result;
 }
 
+void TrainingRun::settle() {
+  if (reported_) return;
+  reported_ = true;
+  failed_ = true;
+  network_.stepResult();
+  failed_ = false;
+}
+
 void TrainingRun::observe(const TrainingBatch& batch, const CancelToken& cancel) {
+  settle();
   const bool isTensor = !batch.tensor.shape.empty();
   const int64_t height = isTensor ? batch.tensor.shape[2] : side_, width = isTensor ? batch.tensor.shape[3] : side_;
   for (const auto& features : encode(batch, cancel)) {
@@ -36,6 +48,7 @@ void TrainingRun::observe(const TrainingBatch& batch, const CancelToken& cancel)
 }
 
 double TrainingRun::heatmapMax() {
+  settle();
   if (quantile_.count() == 0) throw Error("ERR_INTERNAL", "heatmapMax: expected observed maps, found none.");
   const double value = 2 * quantile_.value();
   quantile_ = TopQuantile(kQuantile);
@@ -61,7 +74,7 @@ std::vector<std::shared_ptr<const Features>> TrainingRun::encode(const TrainingB
 }
 
 std::shared_ptr<const Features> TrainingRun::encode(const TrainingPicture& picture, const CancelToken& cancel) {
-  if (auto kept = cache_.find(picture.id)) return kept;
+  if (const auto kept = cache_.find(picture.id)) return onDevice(*kept);
   if (static_cast<int64_t>(picture.pixels.size()) != side_ * side_ * 3) {
     throw Error("ERR_INVALID_ARGUMENT", "Picture " + std::to_string(picture.id) + ": expected kept features or " +
                                             std::to_string(side_) + " x " + std::to_string(side_) +
@@ -72,8 +85,27 @@ std::shared_ptr<const Features> TrainingRun::encode(const TrainingPicture& pictu
   image.count = 1;
   image.height = image.width = side_;
   auto features = std::make_shared<const Features>(network_.encode(image, cancel));
-  cache_.keep(picture.id, features, network_.bytesOf(*features));
+  keep(picture.id, features);
   return features;
+}
+
+std::shared_ptr<const Features> TrainingRun::onDevice(const KeptFeatures& kept) {
+  if (const auto* features = std::get_if<std::shared_ptr<const Features>>(&kept)) return *features;
+  return std::make_shared<const Features>(network_.toDevice(*std::get<std::shared_ptr<const HostFeatures>>(kept)));
+}
+
+void TrainingRun::keep(int64_t id, const std::shared_ptr<const Features>& features) {
+  const int64_t bytes = network_.bytesOf(*features);
+  switch (network_.spareMemory()) {
+    case SpareMemory::host:
+      cache_.keep(id, features, bytes);
+      break;
+    case SpareMemory::device:
+      cache_.keep(id, features, 0);
+      break;
+    case SpareMemory::none:
+      if (cache_.fits(bytes)) cache_.keep(id, std::make_shared<const HostFeatures>(network_.toHost(*features)), bytes);
+  }
 }
 
 }  // namespace dinomaly

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/dinomaly.h"
@@ -29,10 +30,13 @@ class TrainingRun {
   /// side: of the pictures. The cache belongs to the caller, who may ask it from other threads.
   TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side);
 
-  /// One iteration, as Dinomaly::trainStep. The first failure ends the run, also for steps that already waited behind
-  /// it and would go on without the one that is missing: they throw ERR_INTERNAL.
-  StepResult step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
-                  const CancelToken& cancel);
+  /// One iteration, as Dinomaly::trainStep; with `report` waits for it and tells its result. The first failure ends the
+  /// run, also for steps that already waited behind it and would go on without the one that is missing: they throw
+  /// ERR_INTERNAL.
+  std::optional<StepResult> step(const TrainingBatch& batch, int64_t iteration, const TrainingOptions& options,
+                                 bool report, const CancelToken& cancel);
+  /// Throws what steps that did not report have to say.
+  void settle();
   /// Adds the maps of the batch, under the present weights, to the quantile.
   void observe(const TrainingBatch& batch, const CancelToken& cancel);
   /// Twice the 99.9th percentile of all observed maps, which are then forgotten: where heat maps' colours end.
@@ -42,11 +46,13 @@ class TrainingRun {
   /// Picture by picture, so that features never depend on which batch a picture first came in.
   std::vector<std::shared_ptr<const Features>> encode(const TrainingBatch& batch, const CancelToken& cancel);
   std::shared_ptr<const Features> encode(const TrainingPicture& picture, const CancelToken& cancel);
+  std::shared_ptr<const Features> onDevice(const KeptFeatures& kept);
+  void keep(int64_t id, const std::shared_ptr<const Features>& features);
 
   Dinomaly& network_;
   FeatureCache& cache_;
   int64_t side_;
-  bool failed_ = false;
+  bool failed_ = false, reported_ = true;
   TopQuantile quantile_;
 };
 

@@ -32,21 +32,38 @@ struct Loss {
   double loss;
 };
 
+constexpr double kBefore = 2;  // loss of the groups before
+
 /// inPlace: the gradient takes d's place, as in training.
 template <typename T>
 Loss<T> looseLossOf(const std::vector<T>& e, const std::vector<T>& d, int64_t images, int64_t patches, int64_t dim,
-                    int64_t k, float weight, bool inPlace) {
+                    int64_t k, float share, bool inPlace) {
   std::vector<double> losses;
   const std::vector<T> dd = inEveryOrder<T>([&] {
     std::vector<T> result = inPlace ? d : std::vector<T>(d.size(), fromFloat<T>(5.0f));
     std::vector<float> scratch(static_cast<size_t>(looseLossScratch(images, patches)), NAN);
-    losses.push_back(NAN);
-    looseLoss(Stream(), result.data(), &losses.back(), scratch.data(), e.data(), inPlace ? result.data() : d.data(),
-              images, patches, dim, k, weight);
+    Step step;
+    step.numbers.hardest = k;
+    step.outcome = {kBefore, 3, 4};
+    looseLoss(Stream(), result.data(), &step, scratch.data(), e.data(), inPlace ? result.data() : d.data(), images,
+              patches, dim, share);
+    CHECK(step.outcome.gradientNorm == 3);
+    CHECK(step.outcome.failed == 4);
+    losses.push_back(step.outcome.loss);
     return result;
   });
   for (const double loss : losses) CHECK((std::isnan(loss) ? std::isnan(losses[0]) : loss == losses[0]));
   return {dd, losses[0]};
+}
+
+/// What plain loops make of it.
+template <typename T>
+Loss<float> plainLossOf(const std::vector<T>& e, const std::vector<T>& d, int64_t images, int64_t patches, int64_t dim,
+                        int64_t k, float share) {
+  std::vector<float> dd(d.size());
+  const double loss =
+      makePlainBackend()->looseLoss(dd.data(), floats(e).data(), floats(d).data(), images, patches, dim, k, share);
+  return {dd, share * loss};
 }
 
 template <typename T>
@@ -56,13 +73,11 @@ void checkLoss(const std::vector<T>& e, const std::vector<T>& d, int64_t images,
   CAPTURE(patches);
   CAPTURE(dim);
   CAPTURE(k);
-  constexpr float kWeight = 0.5f;
-  std::vector<float> expected(e.size());
-  const double expectedLoss = makePlainBackend()->looseLoss(expected.data(), floats(e).data(), floats(d).data(), images,
-                                                            patches, dim, k, kWeight);
-  const Loss<T> found = looseLossOf(e, d, images, patches, dim, k, kWeight, k % 2 == 1);
-  CHECK(std::abs(found.loss - expectedLoss) <= 1e-6);
-  CHECK(difference(floats(found.dd), expected) <= tolerance);
+  constexpr float kShare = 0.5f;
+  const Loss<float> expected = plainLossOf(e, d, images, patches, dim, k, kShare);
+  const Loss<T> found = looseLossOf(e, d, images, patches, dim, k, kShare, k % 2 == 1);
+  CHECK(std::abs(found.loss - kBefore - expected.loss) <= 1e-6);
+  CHECK(difference(floats(found.dd), expected.dd) <= tolerance);
 }
 
 template <typename T>
@@ -111,12 +126,13 @@ TEST_CASE_TEMPLATE("CUDA's loose loss with rows that are not a multiple of 16 by
   const std::vector<T> e = as<T>(noise(images * patches * dim + 1, 1)), d = as<T>(noise(images * patches * dim, 2));
   std::vector<T> dd(d.size()), expected(d.size());
   std::vector<float> scratch(static_cast<size_t>(looseLossScratch(images, patches)));
-  double loss = 0, expectedLoss = 0;
+  Step step, expectedStep;
+  step.numbers.hardest = expectedStep.numbers.hardest = 3;
   const std::vector<T> shifted(e.begin() + 1, e.end());
-  looseLoss(Stream(), dd.data(), &loss, scratch.data(), e.data() + 1, d.data(), images, patches, dim, 3, 1.0f);
-  looseLoss(Stream(), expected.data(), &expectedLoss, scratch.data(), shifted.data(), d.data(), images, patches, dim, 3,
+  looseLoss(Stream(), dd.data(), &step, scratch.data(), e.data() + 1, d.data(), images, patches, dim, 1.0f);
+  looseLoss(Stream(), expected.data(), &expectedStep, scratch.data(), shifted.data(), d.data(), images, patches, dim,
             1.0f);
-  CHECK(std::abs(loss - expectedLoss) <= 1e-6);
+  CHECK(std::abs(step.outcome.loss - expectedStep.outcome.loss) <= 1e-6);
   CHECK(difference(floats(dd), floats(expected)) <= (sizeof(T) == 2 ? 4e-3f : 1e-5f));
 }
 
@@ -130,6 +146,46 @@ TEST_CASE_TEMPLATE("CUDA's loose loss with points that are equally far", T, floa
   for (const int64_t k : {1, 16, 17, 32, 33, 48}) {
     checkLoss(as<T>(e), as<T>(d), images, patches, dim, k, sizeof(T) == 2 ? 4e-3f : 1e-5f);
   }
+}
+
+TEST_CASE_TEMPLATE("CUDA's loose losses of several groups add up, from step to step", T, float, bf16) {
+  const int64_t images = 3, patches = 7, dim = 40, size = images * patches * dim;
+  std::vector<float> scratch(static_cast<size_t>(looseLossScratch(images, patches)));
+  Step step;
+  step.outcome.failed = 5;
+  for (const int64_t k : {4, 21}) {
+    step.numbers.hardest = k;
+    step.outcome.gradientNorm = 1;
+    beginStep(Stream(), &step);
+    CHECK(step.outcome.loss == 0);
+    CHECK(step.outcome.gradientNorm == 0);
+    CHECK(step.outcome.failed == 5);
+    double expected = 0;
+    for (uint32_t group = 0; group < 3; ++group) {
+      const float share = 0.25f * static_cast<float>(1 + group);
+      const std::vector<T> e = as<T>(noise(size, 2 * group)), d = as<T>(noise(size, 2 * group + 1));
+      std::vector<T> dd = d;
+      looseLoss(Stream(), dd.data(), &step, scratch.data(), e.data(), dd.data(), images, patches, dim, share);
+      const Loss<float> plain = plainLossOf(e, d, images, patches, dim, k, share);
+      CHECK(difference(floats(dd), plain.dd) <= (sizeof(T) == 2 ? 4e-3f : 1e-5f));
+      expected += plain.loss;
+    }
+    CHECK(std::abs(step.outcome.loss - expected) <= 1e-6);
+  }
+}
+
+TEST_CASE_TEMPLATE("CUDA's loose loss writes a sound group's gradient though a group before it failed", T, float,
+                   bf16) {
+  const int64_t images = 2, patches = 5, dim = 40, size = images * patches * dim;
+  const std::vector<T> e = as<T>(noise(size, 1)), d = as<T>(noise(size, 2));
+  std::vector<float> scratch(static_cast<size_t>(looseLossScratch(images, patches)));
+  Step sound, broken;
+  broken.outcome.loss = NAN;  // from a group before
+  std::vector<T> expected(d.size()), found(d.size());
+  looseLoss(Stream(), expected.data(), &sound, scratch.data(), e.data(), d.data(), images, patches, dim, 1.0f);
+  looseLoss(Stream(), found.data(), &broken, scratch.data(), e.data(), d.data(), images, patches, dim, 1.0f);
+  CHECK(sameBits(found, expected));
+  CHECK(std::isnan(broken.outcome.loss));
 }
 
 TEST_CASE_TEMPLATE("CUDA's loose loss leaves the gradient's place as it is if the loss is not finite", T, float, bf16) {

@@ -29,7 +29,8 @@ void checkMaps(size_t groups, int64_t images, int64_t rows, int64_t cols, int64_
     return maps;
   });
   std::vector<float> expected(found.size());
-  makePlainBackend()->anomalyMaps(expected.data(), addresses, images, rows, cols, h, w);
+  makePlainBackend()->anomalyMaps(expected.data(), addresses.data(), static_cast<int64_t>(addresses.size()), images,
+                                  rows, cols, h, w);
   CHECK(difference(found, expected) <= 2e-6f);
 }
 

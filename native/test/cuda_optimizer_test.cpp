@@ -52,8 +52,7 @@ struct Device {
   std::vector<OptimizerTensor> tensors;
   std::vector<int32_t> chunkTensors;
   std::vector<double> partials;
-  double norm = -1;
-  int notFinite = 0;
+  Step step;
 
   explicit Device(const std::vector<State>& states, int off = kNone) {
     for (const State& s : states) arrays.emplace_back(s, off, arrays.size() % 3 != 1);
@@ -71,9 +70,12 @@ struct Device {
             static_cast<int64_t>(chunkTensors.size())};
   }
 
-  void step(double clipNorm, const OptimizerStep& s) {
-    gradientNorm(Stream(), &norm, &notFinite, table(), partials.data());
-    stableAdamW(Stream(), table(), &norm, &notFinite, clipNorm, s, partials.data());
+  void train(const StepNumbers& numbers, double loss = 0.5) {
+    step.numbers = numbers;
+    beginStep(Stream(), &step);
+    step.outcome.loss = loss;
+    gradientNorm(Stream(), &step, table(), partials.data());
+    stableAdamW(Stream(), table(), &step, partials.data());
   }
 
   /// Everything that a step may change, one after the other.
@@ -115,7 +117,15 @@ double plainNorm(const std::vector<State>& states) {
   return std::sqrt(squares);
 }
 
-void plainStep(std::vector<State>& states, const OptimizerStep& step) {
+void plainStep(std::vector<State>& states, const StepNumbers& numbers, double norm) {
+  OptimizerStep step{};
+  step.learningRate = numbers.learningRate;
+  step.beta1 = numbers.beta1;
+  step.beta2 = numbers.beta2;
+  step.eps = numbers.eps;
+  step.weightDecay = numbers.weightDecay;
+  step.gradientScale = std::min(1.0, numbers.clipNorm / (norm + 1e-6));
+  step.t = numbers.t;
   for (State& s : states) {
     if (s.p.empty()) continue;
     makePlainBackend()->stableAdamW(s.p.data(), s.m.data(), s.v.data(), s.vmax.data(), s.g.data(),
@@ -123,12 +133,14 @@ void plainStep(std::vector<State>& states, const OptimizerStep& step) {
   }
 }
 
-OptimizerStep stepOf(int64_t t) {
-  OptimizerStep step{};
-  step.learningRate = 0.02 / static_cast<double>(t);
-  step.weightDecay = 0.1;
-  step.t = t;
-  return step;
+StepNumbers numbersOf(int64_t t, double clipNorm = kClipNorm) {
+  StepNumbers numbers;
+  numbers.iteration = static_cast<uint32_t>(100 + t);
+  numbers.learningRate = 0.02 / static_cast<double>(t);
+  numbers.weightDecay = 0.1;
+  numbers.clipNorm = clipNorm;
+  numbers.t = t;
+  return numbers;
 }
 
 void compare(const std::vector<DeviceTensor>& arrays, const std::vector<State>& expected) {
@@ -174,19 +186,18 @@ TEST_CASE("CUDA's optimiser agrees with plain loops over several steps of many t
       std::copy(g.begin(), g.end(), device.arrays[i].g.data());
       std::copy(g.begin(), g.end(), shifted.arrays[i].g.data());
     }
-    OptimizerStep step = stepOf(t);
+    StepNumbers numbers = numbersOf(t, t == 3 ? 1e9 : kClipNorm);
+    if (t == 4) numbers.beta1 = 0.8, numbers.beta2 = 0.99, numbers.eps = 1e-3;
     const double norm = plainNorm(expected);
-    const double clipNorm = t == 3 ? 1e9 : kClipNorm;
-    step.gradientScale = std::min(1.0, clipNorm / (norm + 1e-6));
-    (step.gradientScale < 1 ? clipped : unclipped) = true;
-    plainStep(expected, step);
-    step.gradientScale = NAN;  // for one tensor alone only
-    device.step(clipNorm, step);
-    shifted.step(clipNorm, step);
-    CHECK(device.notFinite == 0);
-    CHECK(std::abs(device.norm / norm - 1) <= 1e-7);
+    (norm > numbers.clipNorm ? clipped : unclipped) = true;
+    plainStep(expected, numbers, norm);
+    device.train(numbers);
+    shifted.train(numbers);
+    CHECK(device.step.outcome.failed == -1);
+    CHECK(device.step.outcome.loss == 0.5);
+    CHECK(std::abs(device.step.outcome.gradientNorm / norm - 1) <= 1e-7);
     compare(device.arrays, expected);
-    CHECK(device.norm == shifted.norm);
+    CHECK(device.step.outcome.gradientNorm == shifted.step.outcome.gradientNorm);
     CHECK(sameBits(device.everything(), shifted.everything()));
   }
   CHECK((clipped && unclipped));
@@ -195,11 +206,11 @@ TEST_CASE("CUDA's optimiser agrees with plain loops over several steps of many t
 TEST_CASE("CUDA's optimiser takes arrays that lie anywhere") {
   const std::vector<State> states = begin({33, 4099, 2048});
   Device aligned(states);
-  aligned.step(kClipNorm, stepOf(2));
+  aligned.train(numbersOf(2));
   for (int off = 0; off < kAll; ++off) {
     CAPTURE(off);
     Device shifted(states, off);
-    shifted.step(kClipNorm, stepOf(2));
+    shifted.train(numbersOf(2));
     CHECK(sameBits(shifted.everything(), aligned.everything()));
   }
 }
@@ -208,10 +219,10 @@ TEST_CASE("CUDA's optimiser gives the same bits in every order of threads and bl
   const std::vector<State> states = begin({5, 20011, 33});
   inEveryOrder<float>([&] {
     Device device(states);
-    device.step(kClipNorm, stepOf(2));
-    device.step(kClipNorm, stepOf(3));
+    device.train(numbersOf(2));
+    device.train(numbersOf(3));
     Floats all = device.everything();
-    all.push_back(static_cast<float>(device.norm));
+    all.push_back(static_cast<float>(device.step.outcome.gradientNorm));
     return all;
   });
 }
@@ -223,57 +234,63 @@ TEST_CASE("CUDA's optimiser changes nothing where the norm or the loss is not fi
       states[tensor].g.back() = bad;
       Device device(states);
       const Floats before = device.everything();
-      device.step(kClipNorm, stepOf(1));
-      CHECK(device.notFinite == 1);
-      CHECK(!std::isfinite(device.norm));
+      device.train(numbersOf(1));
+      CHECK(device.step.outcome.failed == 101);
+      CHECK(!std::isfinite(device.step.outcome.gradientNorm));
       CHECK(sameBits(device.everything(), before));
     }
+    Device device(begin(kSizes));
+    const Floats before = device.everything();
+    device.train(numbersOf(1), bad);
+    CHECK(device.step.outcome.failed == 101);
+    CHECK(std::isfinite(device.step.outcome.gradientNorm));
+    CHECK(sameBits(device.everything(), before));
   }
-  Device device(begin(kSizes));
-  const Floats before = device.everything();
-  device.notFinite = 1;  // by the loss
-  device.step(kClipNorm, stepOf(1));
-  CHECK(device.notFinite == 1);
-  CHECK(std::isfinite(device.norm));
-  CHECK(sameBits(device.everything(), before));
-  device.notFinite = 0;
-  device.step(kClipNorm, stepOf(1));
-  CHECK(!sameBits(device.everything(), before));
 }
 
-TEST_CASE("CUDA's optimiser agrees with plain loops over one tensor") {
-  for (const int64_t size : {1, 33, 4099, 16384, 20011}) {
-    CAPTURE(size);
-    std::vector<State> expected = begin({size});
-    DeviceTensor arrays(expected[0], kNone, false);
-    std::vector<double> partials(static_cast<size_t>(optimizerPartials(blocksOf(size, kOptimizerChunk))));
-    const std::vector<double> squares = inEveryOrder<double>([&] {
-      std::vector<double> result(1, -1);
-      squaredNorm(Stream(), result.data(), arrays.g.data(), size, partials.data());
-      return result;
-    });
-    CHECK(std::abs(squares[0] / makePlainBackend()->squaredNorm(expected[0].g.data(), size) - 1) <= 1e-7);
-    for (int64_t t = 1; t <= 3; ++t) {
-      OptimizerStep step = stepOf(t);
-      step.gradientScale = 0.37;
-      stableAdamW(Stream(), arrays.p.data(), arrays.m.data(), arrays.v.data(), arrays.vmax.data(), arrays.g.data(),
-                  size, step, partials.data());
-      plainStep(expected, step);
-      compare({arrays}, expected);
-    }
+TEST_CASE("CUDA's optimiser stands still from a failed step on until that is cleared") {
+  std::vector<State> states = begin(kSizes);
+  Device device(states);
+  device.train(numbersOf(1));
+  CHECK(device.step.outcome.failed == -1);
+  const Floats before = device.everything();
+  device.train(numbersOf(2), NAN);
+  device.train(numbersOf(3));        // sound
+  device.train(numbersOf(4), -NAN);  // not the first
+  CHECK(device.step.outcome.failed == 102);
+  CHECK(sameBits(device.everything(), before));
+  device.step.outcome.failed = -1;
+  device.train(numbersOf(2));
+  plainStep(states, numbersOf(1), plainNorm(states));
+  plainStep(states, numbersOf(2), plainNorm(states));
+  compare(device.arrays, states);
+
+  StepNumbers first = numbersOf(1);
+  first.iteration = 0;
+  device.train(first, NAN);
+  CHECK(device.step.outcome.failed == 0);
+  const Floats then = device.everything();
+  device.train(numbersOf(2));
+  CHECK(sameBits(device.everything(), then));
+}
+
+TEST_CASE("CUDA's optimiser corrects by powers as the CPU does, late in training too") {
+  for (const int64_t t : {1, 2, 999, 10000, 2000000}) {
+    CAPTURE(t);
+    std::vector<State> expected = begin({4099});
+    Device device(expected);
+    device.train(numbersOf(t));
+    plainStep(expected, numbersOf(t), plainNorm(expected));
+    compare(device.arrays, expected);
   }
 }
 
 TEST_CASE("CUDA's optimiser takes no tensors, and empty ones") {
-  double squares = -1;
-  std::vector<double> partials(1);
-  squaredNorm(Stream(), &squares, nullptr, 0, partials.data());
-  CHECK(squares == 0);
-  stableAdamW(Stream(), nullptr, nullptr, nullptr, nullptr, nullptr, 0, stepOf(1), partials.data());
   for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{}, std::vector<int64_t>{0, 0}}) {
     Device device(begin(sizes));
-    device.step(kClipNorm, stepOf(1));
-    CHECK(device.norm == 0);
-    CHECK(device.notFinite == 0);
+    device.step.outcome.gradientNorm = -1;
+    device.train(numbersOf(1));
+    CHECK(device.step.outcome.gradientNorm == 0);
+    CHECK(device.step.outcome.failed == -1);
   }
 }

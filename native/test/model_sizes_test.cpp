@@ -107,7 +107,8 @@ void check(const EncoderConfig& encoder, const Expected& expected) {
   const Features features = model.encode(images, {});
   const Decoded decoded = model.decode(features, {});
   std::vector<float> group(static_cast<size_t>(features.rows * features.cols * encoder.dim));
-  const auto checkGroups = [&](const char* side, const std::vector<Buffer>& found, const std::vector<Sample>& samples) {
+  const auto checkGroups = [&](const char* side, const std::vector<Activations>& found,
+                               const std::vector<Sample>& samples) {
     CAPTURE(side);
     REQUIRE(found.size() == samples.size());
     for (size_t g = 0; g < found.size(); ++g) {

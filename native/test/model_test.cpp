@@ -20,7 +20,7 @@ namespace {
 
 const std::string kGolden = std::string(DINOMALY_ROOT) + "/test/golden/";
 
-std::vector<float> download(Dinomaly& model, const Buffer& buffer, int64_t size) {
+std::vector<float> download(Dinomaly& model, const Activations& buffer, int64_t size) {
   std::vector<float> values(static_cast<size_t>(size));
   model.backend().download(values.data(), buffer.get(), size);
   return values;
@@ -50,6 +50,12 @@ const Device kCpu = {"CPU", [] { return makeCpuBackend(2); }, 1e-4f, 1e-4f};
 const Device kCuda = {"CUDA, f32", [] { return makeCudaBackend(cuda::Precision::f32); }, 1e-4f, 1e-4f};
 const Device kCudaTf32 = {"CUDA, TF32", [] { return makeCudaBackend(cuda::Precision::tf32); }, 5e-3f, 1e-3f};
 const Device kCudaBf16 = {"CUDA, bf16", [] { return makeCudaBackend(cuda::Precision::bf16); }, 3e-2f, 5e-3f};
+
+StepResult trainStep(Dinomaly& model, const Images& batch, int64_t iteration, const TrainingOptions& options = {}) {
+  const Features features = model.encode(batch, {});
+  model.trainStep({&features}, iteration, options, {});
+  return model.stepResult();
+}
 
 void checkGoldenInputs(const Device& device) {
   CAPTURE(device.name);
@@ -109,7 +115,7 @@ void checkGoldenTraining(const Device& device) {
       batch.tensor = batches.values.data() + it * size;
       batch.count = images;
       batch.height = batch.width = side;
-      const StepResult found = model->trainStep(model->encode(batch, {}), it, options, {});
+      const StepResult found = trainStep(*model, batch, it, options);
       CHECK(found.loss == doctest::Approx(step["loss"].get<double>()).epsilon(1e-4));
       CHECK(found.gradientNorm == doctest::Approx(step["gradient_norm"].get<double>()).epsilon(1e-3));
       CHECK(found.learningRate == doctest::Approx(step["learning_rate"].get<double>()).epsilon(1e-9));
@@ -225,7 +231,7 @@ TEST_CASE("training gives the same bits on any number of threads") {
       batch.height = batch.width = 56;
       TrainingOptions options;
       options.schedule.warmup = 1;
-      model->trainStep(model->encode(batch, {}), it, options, {});
+      trainStep(*model, batch, it, options);
     }
     std::vector<float>& all = ends.emplace_back();
     for (const ParameterInfo& p : model->parameters()) {
@@ -253,14 +259,15 @@ TEST_CASE("a step that fails leaves everything as it was") {
   const std::vector<float> before = weights();
   model->beginTraining();
   x[5] = std::numeric_limits<float>::quiet_NaN();
-  CHECK(errorCode([&] { model->trainStep(model->encode(batch, {}), 1, {}, {}); }) == "ERR_LOSS_NOT_FINITE");
+  CHECK(errorCode([&] { trainStep(*model, batch, 1); }) == "ERR_LOSS_NOT_FINITE");
   CancelToken cancelled;
   cancelled.cancel();
   x[5] = 0;
   const Features features = model->encode(batch, {});
-  CHECK_THROWS_AS(model->trainStep(features, 1, {}, cancelled), Cancelled);
+  CHECK_THROWS_AS(model->trainStep({&features}, 1, {}, cancelled), Cancelled);
   CHECK(weights() == before);
-  model->trainStep(features, 1, {}, {});
+  model->trainStep({&features}, 1, {}, {});
+  model->stepResult();
   CHECK(weights() != before);
 }
 
@@ -279,7 +286,7 @@ TEST_CASE("a decoder block that no group asks for is neither trained nor decayed
   };
   const auto used = weights("1"), idle = weights("2");
   model->beginTraining();
-  model->trainStep(model->encode(batch, {}), 1, {}, {});
+  trainStep(*model, batch, 1);
   CHECK(weights("1") != used);
   CHECK(weights("2") == idle);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "backend/float_backend.h"
 #include "core/philox.h"
 
 namespace dinomaly {
@@ -16,6 +17,11 @@ double phi(double x) {
 }
 double phiSlope(double x) {
   return x > 0 ? 1 : std::exp(x);
+}
+std::vector<double> featuresOf(const float* x, int64_t size) {
+  std::vector<double> features;
+  for (int64_t i = 0; i < size; ++i) features.push_back(phi(x[i]));
+  return features;
 }
 double geluOf(double x) {
   return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
@@ -54,17 +60,13 @@ std::vector<double> interpolate(const std::vector<double>& x, int64_t h, int64_t
   return y;
 }
 
-class PlainBackend : public Backend {
+class PlainBackend : public FloatBackend {
  public:
   int64_t imagesAtOnce() const override { return 1; }
-  Buffer allocate(int64_t size) override {
-    const auto block = std::make_shared<std::vector<float>>(static_cast<size_t>(size));
-    return Buffer(block, block->data());
+  std::shared_ptr<void> allocateBytes(int64_t bytes) override {
+    const auto block = std::make_shared<std::vector<double>>(static_cast<size_t>(bytes) / sizeof(double) + 1);
+    return {block, block->data()};
   }
-  void upload(float* to, const float* from, int64_t size) override { copy(to, from, size); }
-  void download(float* to, const float* from, int64_t size) override { copy(to, from, size); }
-  void zero(float* x, int64_t size) override { std::fill(x, x + size, 0.0f); }
-  void copy(float* to, const float* from, int64_t size) override { std::copy(from, from + size, to); }
 
   void patchesFromPixels(float* y, const uint8_t* pixels, int64_t images, int64_t h, int64_t w, int64_t p) override {
     std::vector<float> x(static_cast<size_t>(images * 3 * h * w));
@@ -102,11 +104,15 @@ class PlainBackend : public Backend {
     }
   }
 
-  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override { copy(to, from, in * out); }
-  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override { copy(to, from, in * out); }
+  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override {
+    std::copy(from, from + in * out, to);
+  }
+  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override {
+    std::copy(from, from + in * out, to);
+  }
 
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
-              const Epilogue& e) override {
+              const FloatEpilogue& e) override {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t o = 0; o < out; ++o) {
         double v = e.bias ? e.bias[o] : 0;
@@ -204,9 +210,11 @@ class PlainBackend : public Backend {
   }
 
   void linearAttention(float* y, const float* qkv, int64_t images, int64_t tokens, int64_t heads, int64_t d) override {
+    const std::vector<double> features = featuresOf(qkv, images * tokens * 3 * heads * d);
     attention(y, qkv, images, tokens, heads, d, [&](const float* q, const float* k) {
       double dot = 0;
-      for (int64_t i = 0; i < d; ++i) dot += phi(q[i]) * phi(k[i]);
+      for (int64_t i = 0; i < d; ++i)
+        dot += features[static_cast<size_t>(q - qkv + i)] * features[static_cast<size_t>(k - qkv + i)];
       return dot;
     });
   }
@@ -216,16 +224,18 @@ class PlainBackend : public Backend {
     // By the N x N form: y_t = sum_s a_ts v_s / sum_s a_ts with a_ts = phi(q_t) . phi(k_s).
     const int64_t dim = heads * d, stride = 3 * dim;
     std::vector<double> grad(static_cast<size_t>(images * tokens * stride));
+    const std::vector<double> features = featuresOf(qkv, images * tokens * stride);
+    const auto feature = [&](int64_t i) { return features[static_cast<size_t>(i)]; };
     for (int64_t b = 0; b < images; ++b) {
       for (int64_t h = 0; h < heads; ++h) {
         for (int64_t t = 0; t < tokens; ++t) {
-          const float* q = qkv + (b * tokens + t) * stride + h * d;
+          const int64_t query = (b * tokens + t) * stride + h * d;
           const float* up = dy + (b * tokens + t) * dim + h * d;
           std::vector<double> a(static_cast<size_t>(tokens)), y(static_cast<size_t>(d));
           double z = 0;
           for (int64_t s = 0; s < tokens; ++s) {
-            const float* k = qkv + (b * tokens + s) * stride + dim + h * d;
-            for (int64_t i = 0; i < d; ++i) a[static_cast<size_t>(s)] += phi(q[i]) * phi(k[i]);
+            const int64_t key = (b * tokens + s) * stride + dim + h * d;
+            for (int64_t i = 0; i < d; ++i) a[static_cast<size_t>(s)] += feature(query + i) * feature(key + i);
             z += a[static_cast<size_t>(s)];
           }
           for (int64_t s = 0; s < tokens; ++s) {
@@ -240,18 +250,20 @@ class PlainBackend : public Backend {
               grad[static_cast<size_t>(key + dim + i)] += up[i] * a[static_cast<size_t>(s)] / z;
             }
             for (int64_t i = 0; i < d; ++i) {
-              grad[static_cast<size_t>(key + i)] += da * phi(q[i]) * phiSlope(qkv[key + i]);
-              grad[static_cast<size_t>((b * tokens + t) * stride + h * d + i)] +=
-                  da * phi(qkv[key + i]) * phiSlope(q[i]);
+              grad[static_cast<size_t>(key + i)] += da * feature(query + i);
+              grad[static_cast<size_t>(query + i)] += da * feature(key + i);
             }
           }
         }
       }
     }
-    for (size_t i = 0; i < grad.size(); ++i) dqkv[i] = static_cast<float>(grad[i]);
+    for (int64_t i = 0; i < images * tokens * stride; ++i) {
+      const bool value = i % stride >= 2 * dim;  // else a query or a key, of which phi was taken
+      dqkv[i] = static_cast<float>(grad[static_cast<size_t>(i)] * (value ? 1 : phiSlope(qkv[i])));
+    }
   }
 
-  void dropout(float* y, const float* x, int64_t rows, int64_t dim, const Dropout& d) override {
+  void dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& d) override {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t i = 0; i < dim; ++i) {
         const Philox4 words = philox({static_cast<uint32_t>(i / 4), static_cast<uint32_t>(r), d.iteration, d.place},
@@ -293,13 +305,16 @@ class PlainBackend : public Backend {
     std::vector<float> distance(static_cast<size_t>(images * patches)), sorted;
     cosineDistance(distance.data(), e, d, images * patches, dim);
     sorted = distance;
-    std::sort(sorted.begin(), sorted.end(), std::greater<float>());
     const int64_t size = patches * dim;
     double loss = 0;
     for (int64_t b = 0; b < images; ++b) {
+      loss += (1 - cosine(e + b * size, d + b * size, size)) / static_cast<double>(images);
+    }
+    if (!std::isfinite(loss)) return loss;
+    std::sort(sorted.begin(), sorted.end(), std::greater<float>());
+    for (int64_t b = 0; b < images; ++b) {
       const float *eb = e + b * size, *db = d + b * size;
       const double cos = cosine(eb, db, size);
-      loss += (1 - cos) / static_cast<double>(images);
       double ee = 0, ddSum = 0;
       for (int64_t i = 0; i < size; ++i) {
         ee += static_cast<double>(eb[i]) * eb[i];
@@ -314,17 +329,18 @@ class PlainBackend : public Backend {
     return loss;
   }
 
-  void anomalyMaps(float* maps, const std::vector<const float*>& distances, int64_t images, int64_t rows, int64_t cols,
-                   int64_t h, int64_t w) override {
+  void anomalyMaps(float* maps, const float* const* distances, int64_t groups, int64_t images, int64_t rows,
+                   int64_t cols, int64_t h, int64_t w) override {
     constexpr int64_t side = 256;
     double taps[5], sum = 0;
     for (int t = 0; t < 5; ++t) sum += taps[t] = std::exp(-(t - 2) * (t - 2) / 32.0);
     for (int64_t b = 0; b < images; ++b) {
       std::vector<double> mean(static_cast<size_t>(h * w));
-      for (const float* group : distances) {
+      for (int64_t g = 0; g < groups; ++g) {
+        const float* group = distances[g];
         const std::vector<double> patches(group + b * rows * cols, group + (b + 1) * rows * cols);
         const std::vector<double> enlarged = interpolate(patches, rows, cols, h, w, true);
-        for (size_t i = 0; i < mean.size(); ++i) mean[i] += enlarged[i] / static_cast<double>(distances.size());
+        for (size_t i = 0; i < mean.size(); ++i) mean[i] += enlarged[i] / static_cast<double>(groups);
       }
       const std::vector<double> small = interpolate(mean, h, w, side, side, false);
       for (int64_t y = 0; y < side; ++y) {
@@ -407,7 +423,7 @@ class PlainBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> makePlainBackend() {
+std::unique_ptr<FloatBackend> makePlainBackend() {
   return std::make_unique<PlainBackend>();
 }
 

@@ -104,8 +104,8 @@ TrainingOptions shortRun() {
 }
 
 StepResult step(Session& session, TrainingBatch batch, int64_t iteration) {
-  return wait<StepResult>(
-      [&](auto done) { session.trainStep(std::move(batch), iteration, shortRun(), CancelToken(), done); });
+  return *wait<std::optional<StepResult>>(
+      [&](auto done) { session.trainStep(std::move(batch), iteration, shortRun(), true, CancelToken(), done); });
 }
 
 TrainingBatch pictures(const std::vector<int64_t>& ids, bool withPixels) {
@@ -156,7 +156,7 @@ void begin(Session& session, int64_t cacheBytes = 1 << 30) {
 
 TEST_CASE("score jobs of one side join, up to the cap; others do not") {
   const auto job = [](int64_t side) {
-    return std::make_unique<ScoreJob>([]() -> Dinomaly& { throw std::logic_error("not run"); },
+    return std::make_unique<ScoreJob>([]() -> Dinomaly& { throw std::logic_error("not run"); }, kBatchCap,
                                       ScoreRequest{picture(1, side), side, {}, [](Outcome<Score>) {}});
   };
   const auto first = job(28);
@@ -282,8 +282,8 @@ TEST_CASE("the cache keeps what fits") {
   CHECK(cache.has(1));
   CHECK_FALSE(cache.has(2));
   CHECK(cache.has(3));
-  CHECK(cache.find(2) == nullptr);
-  CHECK(cache.find(3) != nullptr);
+  CHECK_FALSE(cache.find(2));
+  CHECK(cache.find(3));
   cache.clear();
   CHECK_FALSE(cache.has(1));
   cache.keep(4, std::make_shared<Features>(), 100);
@@ -408,7 +408,9 @@ TEST_CASE("a cancelled step changes nothing") {
   const CancelToken token;
   token.cancel();
   const auto cancelled = [&] {
-    wait<StepResult>([&](auto done) { a.trainStep(pictures({1, 2}, true), 2, shortRun(), token, done); });
+    wait<std::optional<StepResult>>([&](auto done) {
+      a.trainStep(pictures({1, 2}, true), 2, shortRun(), true, token, done);
+    });
   };
   CHECK_THROWS_AS(cancelled(), Cancelled);
   CHECK(sameState(a, b));

@@ -1,7 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
-import { Dinomaly, type Evaluation, type ModelConfig } from '../../lib';
+import { type CudaReport, Dinomaly, type Evaluation, type ModelConfig } from '../../lib';
+import { emulated } from '../support/deviceLibrary';
 import { temporaryFolder } from '../support/temporaryFolder';
 import { dinomaly, json, root, start, tiny } from './dinomaly';
 
@@ -132,10 +133,27 @@ test('inspect tells what a released model holds, and other files', async () => {
 test('inspect without a file tells what computes here', async () => {
   const machine = await json('inspect');
   expect(Object.keys(machine)).toEqual([
-    ...['addon', 'node', 'platform', 'device', 'gpus', 'threads', 'isa', 'oneDNN', 'hubCache'],
+    ...['addon', 'node', 'platform', 'device', 'gpus', 'cuda', 'threads', 'isa', 'oneDNN', 'hubCache'],
   ]);
   expect(existsSync(machine['addon'] as string)).toBe(true);
   expect(machine['oneDNN']).toMatch(/^\d+\.\d+/);
+  const { stdout } = await dinomaly('inspect');
+  expect(stdout).toContain((machine['cuda'] as CudaReport).text);
+});
+
+test('inspect tests the library that DINOMALY_CUDA_LIBRARY names', async () => {
+  process.env['DINOMALY_CUDA_LIBRARY'] = emulated;
+  process.env['XDG_CACHE_HOME'] = inFolder('cache');
+  try {
+    const { cuda } = (await json('inspect')) as { cuda: CudaReport };
+    expect(cuda.device).toBe('cuda:0');
+    expect(cuda.candidates).toMatchObject([{ library: emulated, cublasLt: null, taken: true }]);
+    expect(cuda.text).toMatch(/^dinomaly-emulated\.so, DINOMALY_CUDA_LIBRARY: \S+\.so$/m);
+    expect(cuda.text).toMatch(/cuBLASLt: taken: CUDA 13\.0, cuBLASLt 13\.0\.0; GPU 0 is emulated \(/);
+  } finally {
+    delete process.env['DINOMALY_CUDA_LIBRARY'];
+    delete process.env['XDG_CACHE_HOME'];
+  }
 });
 
 test('a reader who goes away is no error', async () => {

@@ -12,9 +12,9 @@ export interface Ended {
   stderr: string;
 }
 
-/** Starts `dinomaly` with these arguments, as from a script: no terminal. */
+/** Starts `dinomaly` with these arguments and the environment as tests set it, as from a script: no terminal. */
 export function start(args: string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [program, ...args], { env: process.env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

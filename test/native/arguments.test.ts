@@ -105,6 +105,7 @@ const cases: [string, () => unknown, RegExp][] = [
   ['trainStep: discardWarmup', () => method('trainStep')(...step({ discardWarmup: null })), /discardWarmup': .*null/],
   ['trainStep: clip', () => method('trainStep')(...step({ clipNorm: -1 })), /'options\.clipNorm': .*found -1/],
   ['trainStep: decay', () => method('trainStep')(...step({ weightDecay: undefined })), /weightDecay': .*undefined/],
+  ['trainStep: report', () => method('trainStep')(...step({ report: 1 })), /'options\.report': expected true or false/],
   ['trainStep: seed', () => method('trainStep')(...step({ seed: 2 ** 53 })), /'options\.seed': expected an integer/],
   ['trainStep: token', () => method('trainStep')(...step({}).slice(0, 2)), /'cancel': expected a CancelToken/],
   ['observe: batch', () => method('observe')([]), /'data': expected|'shape': expected/],
@@ -143,8 +144,8 @@ const cases: [string, () => unknown, RegExp][] = [
   ],
   [
     'Model: device',
-    () => new (addon().Model)({ ...config, device: 'cuda' as never }),
-    /'device': expected 'cpu', found 'cuda'/,
+    () => new (addon().Model)({ ...config, device: 'tpu' as never }),
+    /'device': expected 'cpu' or 'cuda', found 'tpu'/,
   ],
   ['Model: threads', () => new (addon().Model)({ ...config, threads: -1 }), /'threads': expected an integer from 0/],
   ['prepareImage: pixels', () => addon().prepareImage(bytes(11), 2, 2, 4, 2), /'pixels': expected Uint8Array of 12/],

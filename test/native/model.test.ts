@@ -115,20 +115,17 @@ test('training keeps features, trains, and saves what it trained', async () => {
   await model.beginTraining({ side, cacheBytes: 1e7 });
   const pictures = [0, 1, 2].map((id) => ({ id, pixels: picture(id) }));
   expect(model.hasFeatures(1)).toBe(false);
-  const first = await model.trainStep({ pictures }, { ...stepOptions, iteration: 0 }, token());
+  const first = (await model.trainStep({ pictures }, { ...stepOptions, iteration: 0 }, token()))!;
   expect(first.learningRate).toBe(0);
   expect(model.hasFeatures(1)).toBe(true);
-  let last = first;
-  for (let iteration = 1; iteration < 10; iteration++) {
-    last = await model.trainStep(
-      { pictures: [{ id: 0 }, { id: 1 }, { id: 2 }] },
-      { ...stepOptions, iteration },
-      token(),
-    );
+  const kept = { pictures: [{ id: 0 }, { id: 1 }, { id: 2 }] };
+  for (let iteration = 1; iteration < 9; iteration++) {
+    expect(await model.trainStep(kept, { ...stepOptions, iteration, report: false }, token())).toBeUndefined();
   }
+  const last = (await model.trainStep(kept, { ...stepOptions, iteration: 9 }, token()))!;
   expect(last.loss).toBeLessThan(first.loss);
   const tensor = { data: new Float32Array(3 * side * side).fill(0.5), shape: [1, 3, side, side] };
-  expect((await model.trainStep(tensor, stepOptions, token())).gradientNorm).toBeGreaterThan(0);
+  expect((await model.trainStep(tensor, stepOptions, token()))?.gradientNorm).toBeGreaterThan(0);
 
   await model.observe({ pictures: [{ id: 0 }, { id: 1 }] }, token());
   expect(await model.heatmapMax()).toBeGreaterThan(0);
@@ -147,6 +144,20 @@ test('a loss that is not finite rejects and leaves the weights', async () => {
   const before = await model.stateDict();
   const tensor = { data: new Float32Array(3 * side * side).fill(NaN), shape: [1, 3, side, side] };
   expect((await errorOf(() => model.trainStep(tensor, stepOptions, token()))).code).toBe('ERR_LOSS_NOT_FINITE');
+  expect(await model.stateDict()).toEqual(before);
+});
+
+test('what a step did not report, whoever needs the weights does', async () => {
+  const model = await opened();
+  await model.beginTraining({ side, cacheBytes: 0 });
+  const before = await model.stateDict();
+  const tensor = { data: new Float32Array(3 * side * side).fill(NaN), shape: [1, 3, side, side] };
+  expect(await model.trainStep(tensor, { ...stepOptions, report: false }, token())).toBeUndefined();
+  const file = path.join(folder, 'failed.safetensors');
+  const error = await errorOf(() => model.save(file, {}, true));
+  expect(error.code).toBe('ERR_LOSS_NOT_FINITE');
+  expect(error.message).toMatch(/in iteration 1,/);
+  expect(existsSync(file)).toBe(false);
   expect(await model.stateDict()).toEqual(before);
 });
 

@@ -38,6 +38,7 @@ export const stepOptions: StepOptions = {
   clipNorm: 0.1,
   weightDecay: 1e-4,
   seed: 1,
+  report: true,
 };
 
 export function token(): CancelToken {

@@ -1,23 +1,19 @@
 // The CPU's implementation of every operation in backend.h; one source file per family.
 #pragma once
 
-#include "backend/backend.h"
 #include "backend/buffer_pool.h"
+#include "backend/float_backend.h"
 #include "core/thread_pool.h"
 
 namespace dinomaly {
 
-class CpuBackend : public Backend {
+class CpuBackend : public FloatBackend {
  public:
   explicit CpuBackend(int threads);
   int64_t imagesAtOnce() const override { return 1; }  // one picture fills all cores, and its activations stay in cache
 
   // memory.cpp
-  Buffer allocate(int64_t size) override;
-  void upload(float* to, const float* from, int64_t size) override;
-  void download(float* to, const float* from, int64_t size) override;
-  void zero(float* x, int64_t size) override;
-  void copy(float* to, const float* from, int64_t size) override;
+  std::shared_ptr<void> allocateBytes(int64_t bytes) override;
 
   // tokens.cpp
   void patchesFromPixels(float* y, const uint8_t* pixels, int64_t images, int64_t h, int64_t w, int64_t p) override;
@@ -33,7 +29,7 @@ class CpuBackend : public Backend {
   void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override;
   void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override;
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
-              const Epilogue& epilogue) override;
+              const FloatEpilogue& epilogue) override;
   void linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in, int64_t out) override;
   void linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                             int64_t out) override;
@@ -41,7 +37,7 @@ class CpuBackend : public Backend {
   // elementwise.cpp
   void gelu(float* y, const float* x, int64_t size) override;
   void geluGradient(float* dx, const float* dy, const float* x, int64_t size) override;
-  void dropout(float* y, const float* x, int64_t rows, int64_t dim, const Dropout& dropout) override;
+  void dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& dropout) override;
   void addScaled(float* y, const float* x, float a, int64_t size) override;
 
   // layer_norm.cpp
@@ -64,8 +60,8 @@ class CpuBackend : public Backend {
                    float weight) override;
 
   // maps.cpp
-  void anomalyMaps(float* maps, const std::vector<const float*>& distances, int64_t images, int64_t rows, int64_t cols,
-                   int64_t h, int64_t w) override;
+  void anomalyMaps(float* maps, const float* const* distances, int64_t groups, int64_t images, int64_t rows,
+                   int64_t cols, int64_t h, int64_t w) override;
   void imageScores(float* scores, const float* maps, int64_t images) override;
 
   // optimizer.cpp

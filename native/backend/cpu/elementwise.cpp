@@ -12,7 +12,7 @@ constexpr int64_t kLanes = 8;
 
 /// philox() of kLanes counters side by side, {first + lane, row, iteration, place}, for the compiler to vectorise:
 /// words[4 * lane + i] is word i.
-void philoxLanes(uint32_t* words, uint32_t first, uint32_t row, const Dropout& d) {
+void philoxLanes(uint32_t* words, uint32_t first, uint32_t row, const FloatDropout& d) {
   uint32_t x0[kLanes], x1[kLanes], x2[kLanes], x3[kLanes];
   auto key0 = static_cast<uint32_t>(d.seed), key1 = static_cast<uint32_t>(d.seed >> 32);
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
@@ -49,7 +49,7 @@ void CpuBackend::geluGradient(float* dx, const float* dy, const float* x, int64_
   });
 }
 
-void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, const Dropout& d) {
+void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& d) {
   const float keep = 1.0f / (1.0f - d.rate);
   threads_.runBlocks(rows, 8, [&](int64_t begin, int64_t end) {
     uint32_t words[4 * kLanes];

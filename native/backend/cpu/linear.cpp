@@ -29,7 +29,7 @@ constexpr unsigned kBias = 1, kGelu = 2, kScale = 4, kResidual = 8, kAllParts = 
 /// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias). `e` begins at the
 /// tile's first column.
 template <unsigned kParts>
-void finishRow(float* y, const float* product, int64_t n, const Epilogue& e) {
+void finishRow(float* y, const float* product, int64_t n, const FloatEpilogue& e) {
 #pragma omp simd
   for (int64_t j = 0; j < n; ++j) {
     float v = product[j];
@@ -44,7 +44,7 @@ void finishRow(float* y, const float* product, int64_t n, const Epilogue& e) {
 using FinishRow = decltype(&finishRow<0>);
 
 template <unsigned... kParts>
-FinishRow finishOf(const Epilogue& e, std::integer_sequence<unsigned, kParts...>) {
+FinishRow finishOf(const FloatEpilogue& e, std::integer_sequence<unsigned, kParts...>) {
   static constexpr FinishRow kAll[] = {finishRow<kParts>...};
   return kAll[(e.bias ? kBias : 0u) | (e.activation == Activation::gelu ? kGelu : 0u) | (e.scale ? kScale : 0u) |
               (e.residual ? kResidual : 0u)];
@@ -67,7 +67,7 @@ void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_
 }
 
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
-                        const Epilogue& e) {
+                        const FloatEpilogue& e) {
   const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
   forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];

@@ -14,14 +14,14 @@ constexpr int64_t kSide = kMapSide, kScorePixels = kSide * kSide / 100;  // 1%, 
 
 }  // namespace
 
-void CpuBackend::anomalyMaps(float* maps, const std::vector<const float*>& distances, int64_t images, int64_t rows,
+void CpuBackend::anomalyMaps(float* maps, const float* const* distances, int64_t groups, int64_t images, int64_t rows,
                              int64_t cols, int64_t h, int64_t w) {
   const std::vector<double> down = mapAxis(rows, h), across = mapAxis(cols, w);
   threads_.run(images, [&](int64_t b) {
     std::vector<double> patches(static_cast<size_t>(rows * cols)), half(static_cast<size_t>(rows * kSide));
-    for (const float* group : distances) {
+    for (int64_t g = 0; g < groups; ++g) {
       for (int64_t i = 0; i < rows * cols; ++i) {
-        patches[static_cast<size_t>(i)] += group[b * rows * cols + i] / static_cast<double>(distances.size());
+        patches[static_cast<size_t>(i)] += distances[g][b * rows * cols + i] / static_cast<double>(groups);
       }
     }
     for (int64_t r = 0; r < rows; ++r) {

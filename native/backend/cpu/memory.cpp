@@ -1,5 +1,4 @@
 #include <cstdlib>
-#include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
 
@@ -22,24 +21,8 @@ CpuBackend::CpuBackend(int threads)
     : threads_(threads),
       pool_(std::make_shared<BufferPool>(BufferPool::Source{takeAligned, giveBack}, kMaxIdleBytes)) {}
 
-Buffer CpuBackend::allocate(int64_t size) {
-  return pool_->allocate(size);
-}
-
-void CpuBackend::upload(float* to, const float* from, int64_t size) {
-  copy(to, from, size);
-}
-
-void CpuBackend::download(float* to, const float* from, int64_t size) {
-  copy(to, from, size);
-}
-
-void CpuBackend::zero(float* x, int64_t size) {
-  std::memset(x, 0, static_cast<size_t>(size) * sizeof(float));
-}
-
-void CpuBackend::copy(float* to, const float* from, int64_t size) {
-  std::memcpy(to, from, static_cast<size_t>(size) * sizeof(float));
+std::shared_ptr<void> CpuBackend::allocateBytes(int64_t bytes) {
+  return pool_->allocateBytes(bytes);
 }
 
 }  // namespace dinomaly

@@ -16,8 +16,9 @@ inline dim3 partialSumsGrid(int64_t rows, int64_t cols) {
 /// sums (cols) = the sum over parts of partials, whose parts lie `stride` apart.
 void joinSums(Stream stream, float* sums, const float* partials, int64_t parts, int64_t cols, int64_t stride);
 
-/// sums (cols) of x's (rows,cols) columns. partials: columnSumPartials(rows, cols) floats.
-void columnSums(Stream stream, float* sums, float* partials, const float* x, int64_t rows, int64_t cols);
+/// sums (cols) of x's (rows,cols) columns, x float or bf16. partials: columnSumPartials(rows, cols) floats.
+template <typename T>
+void columnSums(Stream stream, float* sums, float* partials, const T* x, int64_t rows, int64_t cols);
 int64_t columnSumPartials(int64_t rows, int64_t cols);
 
 }  // namespace dinomaly::cuda

@@ -45,6 +45,8 @@ CublasLt open(const char* path) {
   find(library, "cublasLtMatmulPreferenceDestroy", lt.matmulPreferenceDestroy);
   find(library, "cublasLtMatmulPreferenceSetAttribute", lt.matmulPreferenceSetAttribute);
   find(library, "cublasLtMatmulAlgoGetHeuristic", lt.matmulAlgoGetHeuristic);
+  find(library, "cublasLtMatmulAlgoCheck", lt.matmulAlgoCheck);
+  find(library, "cublasLtMatmulAlgoConfigGetAttribute", lt.matmulAlgoConfigGetAttribute);
   find(library, "cublasLtMatmul", lt.matmul);
   return lt;
 }
@@ -65,6 +67,8 @@ CublasLt open(const char*) {
       cublasLtMatmulPreferenceDestroy,
       cublasLtMatmulPreferenceSetAttribute,
       cublasLtMatmulAlgoGetHeuristic,
+      cublasLtMatmulAlgoCheck,
+      cublasLtMatmulAlgoConfigGetAttribute,
       cublasLtMatmul,
   };
 }

@@ -25,6 +25,8 @@ struct CublasLt {
   decltype(&cublasLtMatmulPreferenceDestroy) matmulPreferenceDestroy;
   decltype(&cublasLtMatmulPreferenceSetAttribute) matmulPreferenceSetAttribute;
   decltype(&cublasLtMatmulAlgoGetHeuristic) matmulAlgoGetHeuristic;
+  decltype(&cublasLtMatmulAlgoCheck) matmulAlgoCheck;
+  decltype(&cublasLtMatmulAlgoConfigGetAttribute) matmulAlgoConfigGetAttribute;
   decltype(&cublasLtMatmul) matmul;
 };
 

@@ -1,6 +1,8 @@
-#include <algorithm>
 #include <map>
+#include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "backend/buffer_pool.h"
 #include "backend/cuda/column_sums.h"
@@ -14,200 +16,229 @@
 #include "backend/cuda/memory.h"
 #include "backend/cuda/optimizer.h"
 #include "backend/cuda/properties.h"
+#include "backend/cuda/recordings.h"
+#include "backend/cuda/rounded_weights.h"
 #include "backend/cuda/softmax_attention.h"
+#include "backend/cuda/staging.h"
+#include "backend/cuda/step.h"
 #include "backend/cuda/tokens.h"
+#include "backend/cuda/trained.h"
 
 namespace dinomaly {
 namespace {
 
 using cuda::bf16;
-using cuda::Factor;
 using cuda::Precision;
-using cuda::Stream;
+using cuda::Step;
 
 constexpr size_t kMaxIdleBytes = size_t{8} << 30;
 constexpr int64_t kImagesAtOnce = 32;  // fills the largest device, and bounds what a batch's activations take
 
-size_t bytesOf(int64_t floats) {
-  return static_cast<size_t>(floats) * sizeof(float);
-}
-
+/// T: of activations, bf16 where that is the precision.
+template <typename T>
 class CudaBackend : public Backend {
  public:
-  explicit CudaBackend(Precision precision)
-      : products_(precision),
-        pool_(std::make_shared<BufferPool>(BufferPool::Source{cuda::takeMemory, cuda::giveMemory}, kMaxIdleBytes)) {}
+  CudaBackend(Precision precision, cuda::Choosing choosing)
+      : pool_(std::make_shared<BufferPool>(BufferPool::Source{cuda::takeMemory, cuda::giveMemory}, kMaxIdleBytes)),
+        recordings_(stream_, pool_),
+        staging_(stream_),
+        products_(precision, choosing),
+        step_(sizeof(Step)) {
+    const Step none{};
+    staging_.upload(step(), &none, sizeof none);
+  }
 
   int64_t imagesAtOnce() const override { return kImagesAtOnce; }
-  Buffer allocate(int64_t size) override { return pool_->allocate(size); }
-  void upload(float* to, const float* from, int64_t size) override { cuda::toDevice(stream_, to, from, bytesOf(size)); }
-  void download(float* to, const float* from, int64_t size) override { cuda::toHost(stream_, to, from, bytesOf(size)); }
-  void zero(float* x, int64_t size) override { cuda::fillWithZero(stream_, x, bytesOf(size)); }
-  void copy(float* to, const float* from, int64_t size) override {
-    cuda::copyOnDevice(stream_, to, from, bytesOf(size));
+  int64_t elementBytes() const override { return sizeof(T); }
+
+  std::shared_ptr<void> allocateBytes(int64_t bytes) override { return recordings_.allocate(bytes); }
+  void uploadBytes(void* to, const void* from, int64_t bytes) override {
+    staging_.upload(to, from, static_cast<size_t>(bytes));
+  }
+  void downloadBytes(void* to, const void* from, int64_t bytes) override {
+    staging_.download(to, from, static_cast<size_t>(bytes));
+  }
+  std::shared_ptr<void> startDownload(const void* from, int64_t bytes) override {
+    return staging_.start(from, static_cast<size_t>(bytes));
+  }
+  const void* finishDownload(const std::shared_ptr<void>& download) override { return staging_.finish(download); }
+  void zeroBytes(void* x, int64_t bytes) override { cuda::fillWithZero(stream_, x, static_cast<size_t>(bytes)); }
+  void copyBytes(void* to, const void* from, int64_t bytes) override {
+    cuda::copyOnDevice(stream_, to, from, static_cast<size_t>(bytes));
+  }
+  MemoryState memory() override { return cuda::memoryState(); }
+  void toElements(Element* y, const float* x, int64_t size) override {
+    if constexpr (kIsFloat) {
+      copyBytes(y, x, size * elementBytes());
+    } else {
+      cuda::convert(stream_, of(y), x, size);
+    }
+  }
+  void fromElements(float* y, const Element* x, int64_t size) override {
+    if constexpr (kIsFloat) {
+      copyBytes(y, x, size * elementBytes());
+    } else {
+      cuda::convert(stream_, y, of(x), size);
+    }
   }
 
-  void patchesFromPixels(float* y, const uint8_t* pixels, int64_t images, int64_t h, int64_t w, int64_t p) override {
-    const auto bytes = static_cast<size_t>(images * h * w * 3);
-    const Buffer there = allocate(static_cast<int64_t>((bytes + sizeof(float) - 1) / sizeof(float)));
-    cuda::toDevice(stream_, there.get(), pixels, bytes);
-    cuda::patchesFromPixels(stream_, y, reinterpret_cast<const uint8_t*>(there.get()), images, h, w, p);
+  std::string tuning() override { return products_.choices().text(); }
+  void addTuning(const char* text) override {
+    products_.addChoices(text);
+    recordings_.clear();  // they call what was chosen before
   }
-  void patchesFromTensor(float* y, const float* x, int64_t images, int64_t h, int64_t w, int64_t p) override {
-    const Buffer there = allocate(images * 3 * h * w);
-    upload(there.get(), x, images * 3 * h * w);
-    cuda::patchesFromTensor(stream_, y, there.get(), images, h, w, p);
+  void parametersChanged() override {
+    recordings_.clear();  // they read what was derived
+    roundedWeights_.clear();
+    trained_.forgetTable();
   }
-  void embed(float* y, const float* patches, const float* cls, const float* registers, const float* positions,
+  void run(int64_t id, const std::function<void()>& work) override { recordings_.run(id, work); }
+  void forget(int64_t id) override { recordings_.forget(id); }
+
+  void patchesFromPixels(Element* y, const uint8_t* pixels, int64_t images, int64_t h, int64_t w, int64_t p) override {
+    cuda::patchesFromPixels(stream_, of(y), pixels, images, h, w, p);
+  }
+  void patchesFromTensor(Element* y, const float* x, int64_t images, int64_t h, int64_t w, int64_t p) override {
+    cuda::patchesFromTensor(stream_, of(y), x, images, h, w, p);
+  }
+  void embed(Element* y, const Element* patches, const float* cls, const float* registers, const float* positions,
              int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) override {
-    cuda::embed(stream_, y, patches, cls, registers, positions, images, patchCount, registerCount, dim);
+    cuda::embed(stream_, of(y), of(patches), cls, registers, positions, images, patchCount, registerCount, dim);
   }
-  void takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
+  void takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
                    int64_t patchCount, int64_t dim) override {
-    cuda::takePatches(stream_, y, tokens, a, add, images, tokenCount, patchCount, dim);
+    cuda::takePatches(stream_, of(y), of(tokens), a, add, images, tokenCount, patchCount, dim);
   }
-  void putPatches(float* dtokens, const float* dpatches, float a, int64_t images, int64_t tokenCount,
+  void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {
-    cuda::putPatches(stream_, dtokens, dpatches, a, images, tokenCount, patchCount, dim);
+    cuda::putPatches(stream_, of(dtokens), of(dpatches), a, images, tokenCount, patchCount, dim);
   }
 
   void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override { upload(to, from, in * out); }
   void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override { download(to, from, in * out); }
 
-  void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
+  void linear(Element* y, const Element* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const Epilogue& e) override {
-    const Factor<float> left{x}, right{w, true};
-    if (e.activation == Activation::none && !e.scale) {
-      multiply(y, left, right, rows, out, in, e.bias, e.residual);
-      return;
+    const bool gelu = e.activation == Activation::gelu;
+    if constexpr (kIsFloat) {
+      linearThenFinish(of(y), of(x), w, rows, in, out, e, gelu);
+    } else {  // LayerScale lies in the rounded weights, everything else in the product's epilogue
+      const bf16* const weight = roundedWeights_.of(w, e.scale, out, in);
+      const bf16* const bias = e.bias ? roundedWeights_.of(e.bias, e.scale, out, 1) : nullptr;
+      products_.multiply<bf16, bf16>(stream_, of(y), {of(x)}, {weight, true}, rows, out, in,
+                                     {bias, gelu, of(e.residual)});
     }
-    const bool onItself = e.residual == y;  // which the product must not overwrite
-    const Buffer apart = onItself ? allocate(rows * out) : Buffer();
-    float* const product = onItself ? apart.get() : y;
-    multiply(product, left, right, rows, out, in);
-    cuda::finishLinear(stream_, y, product, rows, out, e);
   }
-  void linearInputGradient(float* dx, const float* dy, const float* w, int64_t rows, int64_t in, int64_t out) override {
-    multiply(dx, {dy}, {w}, rows, in, out);
+  void linearInputGradient(Element* dx, const Element* dy, const float* w, int64_t rows, int64_t in,
+                           int64_t out) override {
+    products_.template multiply<T, T>(stream_, of(dx), {of(dy)}, {weightOf(w, in, out)}, rows, in, out, {});
   }
-  void linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
+  void linearWeightGradient(float* dw, float* db, const Element* dy, const Element* x, int64_t rows, int64_t in,
                             int64_t out) override {
-    multiply(dw, {dy, true}, {x}, out, in, rows);
+    products_.template multiply<T, float>(stream_, dw, {of(dy), true}, {of(x)}, out, in, rows, {});
     const Buffer partials = allocate(cuda::columnSumPartials(rows, out));
-    cuda::columnSums(stream_, db, partials.get(), dy, rows, out);
+    cuda::columnSums(stream_, db, partials.get(), of(dy), rows, out);
   }
 
-  void gelu(float* y, const float* x, int64_t size) override { cuda::gelu(stream_, y, x, size); }
-  void geluGradient(float* dx, const float* dy, const float* x, int64_t size) override {
-    cuda::geluGradient(stream_, dx, dy, x, size);
+  void gelu(Element* y, const Element* x, int64_t size) override { cuda::gelu(stream_, of(y), of(x), size); }
+  void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) override {
+    cuda::geluGradient(stream_, of(dx), of(dy), of(x), size);
   }
-  void dropout(float* y, const float* x, int64_t rows, int64_t dim, const Dropout& d) override {
-    cuda::dropout(stream_, y, x, rows, dim, d);
+  void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& d) override {
+    cuda::dropout(stream_, of(y), of(x), rows, dim, d.rate, d.place, step());
   }
-  void addScaled(float* y, const float* x, float a, int64_t size) override { cuda::addScaled(stream_, y, x, a, size); }
+  void addScaled(Element* y, const Element* x, float a, int64_t size) override {
+    cuda::addScaled(stream_, of(y), of(x), a, size);
+  }
 
-  void layerNorm(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
+  void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
                  int64_t rows, int64_t dim, float eps) override {
-    cuda::layerNorm(stream_, y, mean, rstd, x, weight, bias, rows, dim, eps);
+    cuda::layerNorm(stream_, of(y), mean, rstd, of(x), weight, bias, rows, dim, eps);
   }
-  void layerNormGradient(float* dx, float* dweight, float* dbias, const float* dy, const float* x, const float* mean,
-                         const float* rstd, const float* weight, int64_t rows, int64_t dim) override {
+  void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,
+                         const float* mean, const float* rstd, const float* weight, int64_t rows,
+                         int64_t dim) override {
     const Buffer partials = allocate(cuda::layerNormPartials(rows, dim));
-    cuda::layerNormGradient(stream_, dx, dweight, dbias, partials.get(), dy, x, mean, rstd, weight, rows, dim);
+    cuda::layerNormGradient(stream_, of(dx), dweight, dbias, partials.get(), of(dy), of(x), mean, rstd, weight, rows,
+                            dim);
   }
 
-  void softmaxAttention(float* y, const float* qkv, int64_t images, int64_t tokens, int64_t heads,
+  void softmaxAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                         int64_t headDim) override {
-    if (products_.precision() != Precision::bf16) {
-      cuda::softmaxAttention(stream_, y, qkv, images, tokens, heads, headDim, cuda::AttentionKernel::plain);
-      return;
-    }
-    const int64_t size = images * tokens * heads * headDim;
-    const cuda::AttentionKernel kernel = cuda::attentionKernelFor<bf16>(
-        images, tokens, heads, headDim, properties_.computeMajor, properties_.processors);
-    const Buffer roundedQkv = rounded(qkv, 3 * size), result = allocateRounded(size);
-    auto* const there = reinterpret_cast<bf16*>(result.get());
-    cuda::softmaxAttention(stream_, there, reinterpret_cast<const bf16*>(roundedQkv.get()), images, tokens, heads,
-                           headDim, kernel);
-    cuda::convert(stream_, y, there, size);
+    const cuda::AttentionKernel kernel =
+        cuda::attentionKernelFor<T>(images, tokens, heads, headDim, properties_.computeMajor, properties_.processors);
+    cuda::softmaxAttention(stream_, of(y), of(qkv), images, tokens, heads, headDim, kernel);
   }
-  void linearAttention(float* y, const float* qkv, int64_t images, int64_t tokens, int64_t heads,
+  void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                        int64_t headDim) override {
     const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim));
-    cuda::linearAttention(stream_, y, scratch.get(), qkv, images, tokens, heads, headDim);
+    cuda::linearAttention(stream_, of(y), scratch.get(), of(qkv), images, tokens, heads, headDim);
   }
-  void linearAttentionGradient(float* dqkv, const float* dy, const float* qkv, int64_t images, int64_t tokens,
+  void linearAttentionGradient(Element* dqkv, const Element* dy, const Element* qkv, int64_t images, int64_t tokens,
                                int64_t heads, int64_t headDim) override {
     const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim));
-    cuda::linearAttentionGradient(stream_, dqkv, scratch.get(), dy, qkv, images, tokens, heads, headDim);
+    cuda::linearAttentionGradient(stream_, of(dqkv), scratch.get(), of(dy), of(qkv), images, tokens, heads, headDim);
   }
 
-  void cosineDistance(float* distance, const float* e, const float* d, int64_t rows, int64_t dim) override {
-    cuda::cosineDistance(stream_, distance, e, d, rows, dim);
+  void cosineDistance(float* distance, const Element* e, const Element* d, int64_t rows, int64_t dim) override {
+    cuda::cosineDistance(stream_, distance, of(e), of(d), rows, dim);
   }
-  double looseLoss(float* dd, const float* e, const float* d, int64_t images, int64_t patches, int64_t dim, int64_t k,
-                   float weight) override {
-    const Buffer scratch = allocate(cuda::looseLossScratch(images, patches)), loss = allocate(kFloatsOfDouble);
-    auto* const there = reinterpret_cast<double*>(loss.get());
-    cuda::looseLoss(stream_, dd, there, scratch.get(), e, d, images, patches, dim, k, weight);
-    return doubleAt(there);
-  }
-  void anomalyMaps(float* maps, const std::vector<const float*>& distances, int64_t images, int64_t rows, int64_t cols,
-                   int64_t h, int64_t w) override {
-    cuda::anomalyMaps(stream_, maps, distances, axis(rows, h), axis(cols, w), images, rows, cols);
+  void anomalyMaps(float* maps, const float* const* distances, int64_t groups, int64_t images, int64_t rows,
+                   int64_t cols, int64_t h, int64_t w) override {
+    cuda::anomalyMaps(stream_, maps, {distances, distances + groups}, axis(rows, h), axis(cols, w), images, rows, cols);
   }
   void imageScores(float* scores, const float* maps, int64_t images) override {
-    const Buffer there = allocate(images);
-    cuda::imageScores(stream_, there.get(), maps, images);
-    download(scores, there.get(), images);
+    cuda::imageScores(stream_, scores, maps, images);
   }
 
-  double squaredNorm(const float* x, int64_t size) override {
-    const Buffer partials = optimizerPartials(size), squares = allocate(kFloatsOfDouble);
-    auto* const there = reinterpret_cast<double*>(squares.get());
-    cuda::squaredNorm(stream_, there, x, size, reinterpret_cast<double*>(partials.get()));
-    return doubleAt(there);
+  void setTrained(const TrainedTensor* tensors, int64_t count) override { trained_.set(tensors, count); }
+  void beginStep(const StepNumbers& numbers) override {
+    staging_.upload(&step()->numbers, &numbers, sizeof numbers);
+    cuda::beginStep(stream_, step());
   }
-  void stableAdamW(float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
-                   const OptimizerStep& step) override {
-    const Buffer partials = optimizerPartials(size);
-    cuda::stableAdamW(stream_, p, m, v, vmax, g, size, step, reinterpret_cast<double*>(partials.get()));
+  void looseLoss(Element* dd, const Element* e, const Element* d, int64_t images, int64_t patches, int64_t dim,
+                 float share) override {
+    const Buffer scratch = allocate(cuda::looseLossScratch(images, patches));
+    cuda::looseLoss(stream_, of(dd), step(), scratch.get(), of(e), of(d), images, patches, dim, share);
+  }
+  void optimizerStep() override { trained_.step(stream_, *this, step(), roundedWeights_); }
+  StepOutcome stepOutcome() override {
+    StepOutcome outcome;
+    staging_.download(&outcome, &step()->outcome, sizeof outcome);
+    const int64_t none = StepOutcome().failed;
+    if (outcome.failed != none) staging_.upload(&step()->outcome.failed, &none, sizeof none);
+    return outcome;
   }
 
  private:
-  static constexpr int64_t kFloatsOfDouble = sizeof(double) / sizeof(float);
+  static constexpr bool kIsFloat = std::is_same_v<T, float>;
 
-  /// y (m,n) = left right + bias + old, factors rounded as the precision says.
-  void multiply(float* y, Factor<float> left, Factor<float> right, int64_t m, int64_t n, int64_t k,
-                const float* bias = nullptr, const float* old = nullptr) {
-    if (products_.precision() != Precision::bf16) {
-      products_.multiply(stream_, y, left, right, m, n, k, bias, old);
+  static T* of(Element* x) { return reinterpret_cast<T*>(x); }
+  static const T* of(const Element* x) { return reinterpret_cast<const T*>(x); }
+  Step* step() const { return static_cast<Step*>(step_.data()); }
+
+  /// What products read of a weight (out, in).
+  const T* weightOf(const float* w, int64_t in, int64_t out) {
+    if constexpr (kIsFloat) {
+      return w;
+    } else {
+      return roundedWeights_.of(w, nullptr, out, in);
+    }
+  }
+
+  /// A product of floats, and what its epilogue cannot do in a pass of its own.
+  void linearThenFinish(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
+                        const Epilogue& e, bool gelu) {
+    const auto* const residual = reinterpret_cast<const float*>(e.residual);
+    if (!gelu && !e.scale) {
+      products_.multiply<float, float>(stream_, y, {x}, {w, true}, rows, out, in, {e.bias, false, residual});
       return;
     }
-    const Buffer roundedLeft = rounded(left.data, m * k), roundedRight = rounded(right.data, k * n);
-    products_.multiply<bf16>(stream_, y, {reinterpret_cast<const bf16*>(roundedLeft.get()), left.transposed},
-                             {reinterpret_cast<const bf16*>(roundedRight.get()), right.transposed}, m, n, k, bias, old);
-  }
-
-  Buffer allocateRounded(int64_t size) {
-    constexpr int64_t kInAFloat = sizeof(float) / sizeof(bf16);
-    return allocate((size + kInAFloat - 1) / kInAFloat);
-  }
-
-  Buffer rounded(const float* x, int64_t size) {
-    Buffer to = allocateRounded(size);
-    cuda::convert(stream_, reinterpret_cast<bf16*>(to.get()), x, size);
-    return to;
-  }
-
-  double doubleAt(const double* there) {
-    double value = 0;
-    cuda::toHost(stream_, &value, there, sizeof value);
-    return value;
-  }
-
-  Buffer optimizerPartials(int64_t size) {
-    return allocate(cuda::optimizerPartials(cuda::blocksOf(size, cuda::kOptimizerChunk)) * kFloatsOfDouble);
+    const bool onItself = residual == y;  // which the product must not overwrite
+    const Buffer apart = onItself ? allocate(rows * out) : Buffer();
+    float* const product = onItself ? apart.get() : y;
+    products_.multiply<float, float>(stream_, product, {x}, {w, true}, rows, out, in, {});
+    cuda::finishLinear(stream_, y, product, rows, out, e.bias, gelu, e.scale, residual);
   }
 
   /// mapAxisWeights() on the device, kept for each shape: a service has one or two.
@@ -222,17 +253,24 @@ class CudaBackend : public Backend {
     return kept.get();
   }
 
-  cuda::Products products_;
-  Stream stream_{};
-  cuda::Properties properties_ = cuda::properties();
+  // In this order: what comes later uses what comes before.
+  cuda::OwnedStream stream_;
   std::shared_ptr<BufferPool> pool_;
+  cuda::Recordings recordings_;
+  cuda::Staging staging_;
+  cuda::Products products_;
+  cuda::DeviceMemory step_;
+  cuda::Properties properties_ = cuda::properties();
+  cuda::RoundedWeights roundedWeights_{*this, stream_};
+  cuda::Trained trained_;
   std::map<std::pair<int64_t, int64_t>, Buffer> axes_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> makeCudaBackend(Precision precision) {
-  return std::make_unique<CudaBackend>(precision);
+std::unique_ptr<Backend> makeCudaBackend(Precision precision, cuda::Choosing choosing) {
+  if (precision == Precision::bf16) return std::make_unique<CudaBackend<bf16>>(precision, choosing);
+  return std::make_unique<CudaBackend<float>>(precision, choosing);
 }
 
 }  // namespace dinomaly

@@ -1,6 +1,5 @@
-// CUDA's implementation of every operation in backend.h, over the kernels beside it. Activations are f32 in memory;
-// what products round their factors to is the precision. Compiled for the host it runs on the emulated device, for
-// tests.
+// CUDA's implementation of every operation in backend.h, over the kernels beside it. Compiled for the host it runs on
+// the emulated device, for tests.
 #pragma once
 
 #include <memory>
@@ -10,7 +9,10 @@
 
 namespace dinomaly {
 
-/// On the current device. Throws ERR_DEVICE_UNAVAILABLE where cuBLASLt is not to be had.
-std::unique_ptr<Backend> makeCudaBackend(cuda::Precision precision);
+/// On the calling thread's device. With bf16, activations and the weights that products read are bf16 in memory, and
+/// GELU fused into a product is its tanh form; master weights, gradients of weights and the optimiser's state are f32
+/// always. Throws ERR_DEVICE_UNAVAILABLE where
+/// cuBLASLt is not to be had.
+std::unique_ptr<Backend> makeCudaBackend(cuda::Precision precision, cuda::Choosing choosing = cuda::Choosing::first);
 
 }  // namespace dinomaly

@@ -42,7 +42,8 @@ __device__ __forceinline__ float toFloat(bf16 x) {
   return __uint_as_float(static_cast<unsigned>(x.bits) << 16);
 }
 
-/// Rounded to nearest, ties to even; NaN stays NaN.
+/// Rounded to nearest, ties to even. Every NaN becomes 0x7FFF, which is what the instruction of 8.0 and newer makes of
+/// it.
 template <typename T>
 __device__ __forceinline__ T fromFloat(float x);
 template <>
@@ -51,9 +52,15 @@ __device__ __forceinline__ float fromFloat<float>(float x) {
 }
 template <>
 __device__ __forceinline__ bf16 fromFloat<bf16>(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  bf16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(x));
+  return rounded;
+#else
   const unsigned bits = __float_as_uint(x);
-  if (x != x) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
+  if (x != x) return {0x7FFF};
   return {static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+#endif
 }
 
 /// kCount values that are loaded and stored in one go, 16 bytes at most.
@@ -65,6 +72,12 @@ struct alignas(sizeof(T) * kCount) Pack {
 /// As many as make 16 bytes.
 template <typename T>
 constexpr int kPackSize = 16 / sizeof(T);
+
+/// Whether packs of kCount can be loaded from, or stored to, a tensor that begins at `x`.
+template <int kCount, typename T>
+bool onBoundary(const T* x) {
+  return reinterpret_cast<uintptr_t>(x) % sizeof(Pack<T, kCount>) == 0;
+}
 
 /// Over groups of kLanes neighbouring lanes, the whole warp by default; each lane gets its group's.
 template <int kLanes = 32, typename T>

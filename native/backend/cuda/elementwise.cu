@@ -112,10 +112,13 @@ constexpr int64_t kRowPacks = 4 * kWarp;  // of a row that one warp takes
 // bytes.
 template <bool kPacked, typename T>
 __global__ void __launch_bounds__(kDropoutRows* kWarp)
-    dropoutKernel(T* y, const T* x, int64_t rows, int64_t dim, Dropout dropout, float keep) {
+    dropoutKernel(T* y, const T* x, int64_t rows, int64_t dim, float rate, float keep, uint32_t place,
+                  const Step* step) {
   constexpr int kCount = kPackSize<T>, kCounters = kCount / kWords;
   const int64_t row = blockIdx.x * int64_t{kDropoutRows} + threadIdx.x / kWarp;
   if (row >= rows) return;
+  const uint64_t seed = step->numbers.seed;
+  const uint32_t iteration = step->numbers.iteration;
   const int64_t end = min((dim + kCount - 1) / kCount, (blockIdx.y + int64_t{1}) * kRowPacks);
   for (int64_t pack = blockIdx.y * kRowPacks + threadIdx.x % kWarp; pack < end; pack += kWarp) {
     const int64_t begin = row * dim + pack * kCount, count = dim - pack * kCount;
@@ -128,9 +131,9 @@ __global__ void __launch_bounds__(kDropoutRows* kWarp)
     }
 #pragma unroll
     for (int c = 0; c < kCounters; ++c) {
-      uint32_t words[kWords] = {static_cast<uint32_t>(pack * kCounters + c), static_cast<uint32_t>(row),
-                                dropout.iteration, dropout.place};
-      uint32_t key0 = static_cast<uint32_t>(dropout.seed), key1 = static_cast<uint32_t>(dropout.seed >> 32);
+      uint32_t words[kWords] = {static_cast<uint32_t>(pack * kCounters + c), static_cast<uint32_t>(row), iteration,
+                                place};
+      uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
 #pragma unroll
       for (int round = 0; round < kPhiloxRounds; ++round) {
         philoxRound(words[0], words[1], words[2], words[3], key0, key1);
@@ -140,7 +143,7 @@ __global__ void __launch_bounds__(kDropoutRows* kWarp)
 #pragma unroll
       for (int i = 0; i < kWords; ++i) {
         T& value = values.values[c * kWords + i];
-        value = fromFloat<T>(uniform(words[i]) >= dropout.rate ? toFloat(value) * keep : 0.0f);
+        value = fromFloat<T>(uniform(words[i]) >= rate ? toFloat(value) * keep : 0.0f);
       }
     }
     if (kPacked) {
@@ -152,12 +155,6 @@ __global__ void __launch_bounds__(kDropoutRows* kWarp)
       }
     }
   }
-}
-
-/// Whether packs of kCount can be loaded from, or stored to, a tensor that begins at `x`.
-template <int kCount, typename T>
-bool onBoundary(const T* x) {
-  return reinterpret_cast<uintptr_t>(x) % sizeof(Pack<T, kCount>) == 0;
 }
 
 template <typename To, typename From, typename Function>
@@ -203,14 +200,14 @@ void convert(Stream stream, float* to, const bf16* from, int64_t size) {
 }
 
 template <typename T>
-void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, const Dropout& dropout) {
+void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float rate, uint32_t place, const Step* step) {
   constexpr int kCount = kPackSize<T>;
-  if (rows == 0 || dim == 0 || (dropout.rate == 0 && y == x)) return;
-  const float keep = 1.0f / (1.0f - dropout.rate);
+  if (rows == 0 || dim == 0 || (rate == 0 && y == x)) return;
+  const float keep = 1.0f / (1.0f - rate);
   const bool packed = dim % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(x);
   const dim3 grid(blocksOf(rows, kDropoutRows), blocksOf(dim, kCount * kRowPacks));
   launch(stream, packed ? dropoutKernel<true, T> : dropoutKernel<false, T>, grid, kDropoutRows * kWarp, 0, y, x, rows,
-         dim, dropout, keep);
+         dim, rate, keep, place, step);
 }
 
 template void gelu(Stream, float*, const float*, int64_t);
@@ -219,7 +216,7 @@ template void geluGradient(Stream, float*, const float*, const float*, int64_t);
 template void geluGradient(Stream, bf16*, const bf16*, const bf16*, int64_t);
 template void addScaled(Stream, float*, const float*, float, int64_t);
 template void addScaled(Stream, bf16*, const bf16*, float, int64_t);
-template void dropout(Stream, float*, const float*, int64_t, int64_t, const Dropout&);
-template void dropout(Stream, bf16*, const bf16*, int64_t, int64_t, const Dropout&);
+template void dropout(Stream, float*, const float*, int64_t, int64_t, float, uint32_t, const Step*);
+template void dropout(Stream, bf16*, const bf16*, int64_t, int64_t, float, uint32_t, const Step*);
 
 }  // namespace dinomaly::cuda

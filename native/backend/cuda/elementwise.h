@@ -2,8 +2,8 @@
 // y or dx itself; buffers that overlap otherwise are not allowed.
 #pragma once
 
-#include "backend/backend.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/step.h"
 
 namespace dinomaly::cuda {
 
@@ -16,9 +16,10 @@ template <typename T>
 void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size);
 
 /// y (rows,dim) = x kept with probability 1 - rate and divided by it, else 0: the same elements as on the CPU, which
-/// element i of row r draws from word i%4 of philox({i/4, r, iteration, place}, seed).
+/// element i of row r draws from word i%4 of philox({i/4, r, iteration, place}, seed), with the step's iteration and
+/// seed. rate 0: identity.
 template <typename T>
-void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, const Dropout& dropout);
+void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float rate, uint32_t place, const Step* step);
 
 /// y (size) += a * x
 template <typename T>

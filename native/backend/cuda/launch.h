@@ -8,19 +8,25 @@
 #include "backend/cuda/device.h"
 #include "core/error.h"
 
+#if !defined(__CUDACC__)
+#include "backend/cuda/emulated/runtime.h"
+#endif
+
 namespace dinomaly::cuda {
 
-#if defined(__CUDACC__)
-
+/// Null: on the emulated device what runs at once and is never recorded.
 using Stream = cudaStream_t;
 
 /// Throws ERR_INTERNAL with CUDA's own words for what failed.
 inline void check(cudaError_t status, const char* what) {
   if (status != cudaSuccess) {
+    cudaGetLastError();  // or the next launch would report it again
     throw Error("ERR_INTERNAL",
                 std::string(what) + " failed: " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
   }
 }
+
+#if defined(__CUDACC__)
 
 template <typename... Parameters, typename... Arguments>
 void launch(Stream stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t sharedBytes,
@@ -36,12 +42,11 @@ void launch(Stream stream, void (*kernel)(Parameters...), dim3 grid, dim3 block,
 
 #else
 
-using Stream = void*;
-
 template <typename... Parameters, typename... Arguments>
-void launch(Stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t sharedBytes,
+void launch(Stream stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t sharedBytes,
             const Arguments&... arguments) {
-  emulated::runGrid(grid, block, sharedBytes, [&] { kernel(arguments...); });
+  emulated::enqueue(stream, [=] { emulated::runGrid(grid, block, sharedBytes, [&] { kernel(arguments...); }); });
+  check(cudaGetLastError(), "a kernel's launch");  // of calls before it, as on a device
 }
 
 #endif

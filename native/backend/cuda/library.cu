@@ -2,6 +2,9 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
 
 #include "backend/cuda/cublaslt.h"
 #include "backend/cuda/cuda_backend.h"
@@ -12,6 +15,7 @@
 namespace dinomaly::cuda {
 namespace {
 
+using library::Created;
 using library::Failure;
 using library::Interface;
 using library::Report;
@@ -50,25 +54,138 @@ int32_t score(const char* path, Report* report) noexcept {
   return failed ? 0 : report->toolkit;
 }
 
-int32_t create(const Settings* settings, void** backend, Failure* failure) noexcept {
+/// A backend with the memory and downloads that the other side holds.
+class Session {
+ public:
+  explicit Session(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+  Backend& backend() { return *backend_; }
+  void* hold(std::shared_ptr<void> memory) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    void* const block = memory.get();
+    held_[block] = std::move(memory);
+    return block;
+  }
+  std::shared_ptr<void> find(void* block) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return held_.at(block);
+  }
+  void drop(void* block) noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    held_.erase(block);
+  }
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  std::mutex mutex_;  // buffers may be dropped by another thread than the network's
+  std::unordered_map<void*, std::shared_ptr<void>> held_;
+};
+
+Session& sessionOf(void* backend) {
+  return *static_cast<Session*>(backend);
+}
+
+int32_t create(const Settings* settings, Created* created, Failure* failure) noexcept {
   return guarded(failure, [&] {
     useDevice(settings->device);
     openCublasLt(settings->cublasLt);
-    *backend = makeCudaBackend(settings->precision).release();
+    auto session = std::make_unique<Session>(
+        makeCudaBackend(settings->precision, settings->measure ? Choosing::timed : Choosing::first));
+    *created = {session.get(), session->backend().elementBytes(), session->backend().imagesAtOnce()};
+    session.release();  // destroy() takes it back
   });
 }
 
 void destroy(void* backend) noexcept {
-  const std::unique_ptr<Backend> dropped(static_cast<Backend*>(backend));
+  const std::unique_ptr<Session> dropped(&sessionOf(backend));
 }
+
+int32_t allocate(void* backend, Failure* failure, int64_t bytes, void** block) noexcept {
+  return guarded(failure, [&] {
+    Session& session = sessionOf(backend);
+    *block = session.hold(session.backend().allocateBytes(bytes));
+  });
+}
+
+void release(void* backend, void* block) noexcept {
+  sessionOf(backend).drop(block);
+}
+
+int32_t run(void* backend, Failure* failure, int64_t id, int32_t (*work)(void*), void* context) noexcept {
+  struct GaveUp {
+    int32_t result;
+  };
+  int32_t result = 0;
+  const int32_t failed = guarded(failure, [&] {
+    try {
+      sessionOf(backend).backend().run(id, [&] {
+        const int32_t found = work(context);
+        if (found != 0) throw GaveUp{found};
+      });
+    } catch (const GaveUp& gaveUp) {
+      result = gaveUp.result;
+    }
+  });
+  return failed ? failed : result;
+}
+
+int32_t tuning(void* backend, Failure* failure, void (*take)(void*, const char*), void* context) noexcept {
+  return guarded(failure, [&] { take(context, sessionOf(backend).backend().tuning().c_str()); });
+}
+
+int32_t memory(void* backend, Failure* failure, MemoryState* state) noexcept {
+  return guarded(failure, [&] { *state = sessionOf(backend).backend().memory(); });
+}
+
+int32_t startDownload(void* backend, Failure* failure, const void* from, int64_t bytes, void** download) noexcept {
+  return guarded(failure, [&] {
+    Session& session = sessionOf(backend);
+    *download = session.hold(session.backend().startDownload(from, bytes));
+  });
+}
+
+int32_t finishDownload(void* backend, Failure* failure, void* download, const void** to) noexcept {
+  return guarded(failure, [&] {
+    Session& session = sessionOf(backend);
+    *to = session.backend().finishDownload(session.find(download));
+  });
+}
+
+int32_t stepOutcome(void* backend, Failure* failure, StepOutcome* outcome) noexcept {
+  return guarded(failure, [&] { *outcome = sessionOf(backend).backend().stepOutcome(); });
+}
+
+template <auto operation>
+struct Exported;
+template <typename... Arguments, void (Backend::*operation)(Arguments...)>
+struct Exported<operation> {
+  static int32_t call(void* backend, Failure* failure, Arguments... arguments) noexcept {
+    return guarded(failure, [&] { (sessionOf(backend).backend().*operation)(arguments...); });
+  }
+};
 
 }  // namespace
 }  // namespace dinomaly::cuda
 
 extern "C" __attribute__((visibility("default"))) const dinomaly::library::Interface* dinomalyDeviceLibrary() {
   using namespace dinomaly;
+#define DINOMALY_EXPORT(name) cuda::Exported<&Backend::name>::call,
   static constexpr library::Interface kInterface = {
-      library::kInterfaceVersion, sizeof(library::Interface), cuda::score, cuda::create, cuda::destroy,
+      library::kInterfaceVersion,
+      sizeof(library::Interface),
+      cuda::score,
+      cuda::create,
+      cuda::destroy,
+      cuda::allocate,
+      cuda::release,
+      cuda::run,
+      cuda::tuning,
+      cuda::memory,
+      cuda::startDownload,
+      cuda::finishDownload,
+      cuda::release,
+      cuda::stepOutcome,
+      DINOMALY_OPERATIONS(DINOMALY_EXPORT)  //
   };
+#undef DINOMALY_EXPORT
   return &kInterface;
 }

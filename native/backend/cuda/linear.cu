@@ -4,42 +4,74 @@ namespace dinomaly::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr unsigned kPack = kPackSize<float>;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int kRows = 2;  // that a thread has in flight
 
-__device__ __forceinline__ float finished(float v, int64_t row, int64_t column, int64_t out, const Epilogue& e) {
-  if (e.bias) v += e.bias[column];
-  if (e.activation == Activation::gelu) v *= 0.5f * (1.0f + erff(v * 0.70710678f));
-  if (e.scale) v *= e.scale[column];
-  if (e.residual) v += e.residual[row * out + column];
-  return v;
+/// kCount floats of `x` from `column` on, each `without` if there is no x.
+template <int kCount>
+__device__ __forceinline__ Pack<float, kCount> floatsOr(float without, const float* x, int64_t column) {
+  constexpr int kFloats = kCount < kPackSize<float> ? kCount : kPackSize<float>;
+  Pack<float, kCount> values;
+#pragma unroll
+  for (int i = 0; i < kCount; i += kFloats) {
+    Pack<float, kFloats> part = {};
+    if (x) part = *reinterpret_cast<const Pack<float, kFloats>*>(x + column + i);
+#pragma unroll
+    for (int j = 0; j < kFloats; ++j) values.values[i + j] = x ? part.values[j] : without;
+  }
+  return values;
 }
 
-// kCount neighbours of a row a thread: 16 bytes where `out` allows. Reads rows * out floats, and as many of a residual,
-// writes as many: bound by memory alone. A row is blockIdx.y, beyond 65535 rows a loop.
-template <int kCount>
+// A warp takes kCount * 32 neighbours of kRows rows, kWarps apart, so that a thread loads bias and scale once for all
+// of them; blockIdx.x counts groups of rows, blockIdx.y parts of a row. kCount: 16 bytes of T, or one element for
+// tensors that do not begin on a pack's boundary. Reads rows * out of T, and as many of a residual, and writes as many:
+// bound by memory alone.
+template <int kCount, typename T>
 __global__ void __launch_bounds__(kThreads)
-    finishKernel(float* y, const float* product, int64_t rows, int64_t out, Epilogue e) {
-  const int64_t column = (blockIdx.x * int64_t{kThreads} + threadIdx.x) * kCount;
-  if (column >= out) return;
-  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
-    auto pack = *reinterpret_cast<const Pack<float, kCount>*>(product + row * out + column);
+    finishKernel(T* y, const T* product, int64_t rows, int64_t out, const float* bias, bool gelu, const float* scale,
+                 const T* residual) {
+  const int64_t column = (blockIdx.y * int64_t{kWarp} + threadIdx.x % kWarp) * kCount;
+  const int64_t first = blockIdx.x * int64_t{kWarps * kRows} + threadIdx.x / kWarp;
+  if (column >= out || first >= rows) return;
+  Pack<T, kCount> in[kRows], old[kRows] = {};
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) pack.values[i] = finished(pack.values[i], row, column + i, out, e);
-    *reinterpret_cast<Pack<float, kCount>*>(y + row * out + column) = pack;
+  for (int r = 0; r < kRows; ++r) {  // the last row again, in vain, rather than a branch between loads
+    const int64_t at = min(first + r * kWarps, rows - 1) * out + column;
+    in[r] = *reinterpret_cast<const Pack<T, kCount>*>(product + at);
+    if (residual) old[r] = *reinterpret_cast<const Pack<T, kCount>*>(residual + at);
+  }
+  const Pack<float, kCount> add = floatsOr<kCount>(0, bias, column), factor = floatsOr<kCount>(1, scale, column);
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    const int64_t row = first + r * kWarps;
+    if (row >= rows) return;
+    Pack<T, kCount> result;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      float v = toFloat(in[r].values[i]) + add.values[i];
+      if (gelu) v *= 0.5f * (1.0f + erff(v * 0.70710678f));
+      result.values[i] = fromFloat<T>(v * factor.values[i] + toFloat(old[r].values[i]));
+    }
+    *reinterpret_cast<Pack<T, kCount>*>(y + row * out + column) = result;
   }
 }
 
 }  // namespace
 
-void finishLinear(Stream stream, float* y, const float* product, int64_t rows, int64_t out, const Epilogue& e) {
-  constexpr int64_t kMaxGridY = 65535;
-  const auto down = static_cast<unsigned>(rows < kMaxGridY ? rows : kMaxGridY);
-  if (out % kPack == 0) {
-    launch(stream, finishKernel<kPack>, dim3(blocksOf(out, kThreads * kPack), down), kThreads, 0, y, product, rows, out,
-           e);
-  } else {
-    launch(stream, finishKernel<1>, dim3(blocksOf(out, kThreads), down), kThreads, 0, y, product, rows, out, e);
-  }
+template <typename T>
+void finishLinear(Stream stream, T* y, const T* product, int64_t rows, int64_t out, const float* bias, bool gelu,
+                  const float* scale, const T* residual) {
+  constexpr int kCount = kPackSize<T>, kFloats = kPackSize<float>;
+  if (rows == 0 || out == 0) return;
+  const bool packed = out % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(product) &&
+                      onBoundary<kCount>(residual) && onBoundary<kFloats>(bias) && onBoundary<kFloats>(scale);
+  const dim3 grid(blocksOf(rows, kWarps * kRows), blocksOf(out, kWarp * (packed ? kCount : 1)));
+  launch(stream, packed ? finishKernel<kCount, T> : finishKernel<1, T>, grid, kThreads, 0, y, product, rows, out, bias,
+         gelu, scale, residual);
 }
+
+template void finishLinear(Stream, float*, const float*, int64_t, int64_t, const float*, bool, const float*,
+                           const float*);
+template void finishLinear(Stream, bf16*, const bf16*, int64_t, int64_t, const float*, bool, const float*, const bf16*);
 
 }  // namespace dinomaly::cuda

@@ -15,6 +15,7 @@ struct Scratch {
   float* sums;          // (3, rows): e * d, e * e, d * d
   float* coefficients;  // (images, 2): what e and d are multiplied by in the gradient
   float* threshold;     // (1)
+  float* loss;          // (1): of this group
 };
 
 /// Calls use(i, e's values, d's values) for each pack of a row that is this lane's; kCount values a pack.
@@ -58,19 +59,20 @@ __global__ void __launch_bounds__(kRowThreads)
 }
 
 // Two blocks of kSelectThreads, at the same time: the first selects the threshold among the distances (rows), the
-// second joins each image's row sums in double, a warp an image, and the images' losses. Reads 7 * rows floats in all.
+// second joins each image's row sums in double, a warp an image, and the images' losses, and adds these to the step's,
+// to which no other kernel adds meanwhile. Reads 7 * rows floats in all.
 // One block a multiprocessor is enough: without saying so ptxas aims at two, and spills.
 __global__ void __launch_bounds__(kSelectThreads, 1)
-    joinKernel(Scratch scratch, double* loss, int64_t images, int64_t patches, int64_t k, float weight) {
+    joinKernel(Scratch scratch, Step* step, int64_t images, int64_t patches, float share) {
   const int64_t rows = images * patches;
   if (blockIdx.x == 0) {
-    const Selected selected = selectKthLargest(scratch.distance, rows, k, sharedMemory<unsigned>());
+    const Selected selected = selectKthLargest(scratch.distance, rows, step->numbers.hardest, sharedMemory<unsigned>());
     if (threadIdx.x == 0) *scratch.threshold = fromOrderedKey(selected.key);
     return;
   }
   constexpr int64_t kWarps = kSelectThreads / kWarp;
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const double eps = kEps, share = 1.0 / static_cast<double>(images);
+  const double eps = kEps, ofImage = 1.0 / static_cast<double>(images);
   double ofWarp = 0;  // loss of this warp's images
   for (int64_t image = warp; image < images; image += kWarps) {
     const float* sums = scratch.sums + image * patches;
@@ -85,9 +87,9 @@ __global__ void __launch_bounds__(kSelectThreads, 1)
     ee = sumOfLanes(ee);
     dd = sumOfLanes(dd);
     const double norms = max(sqrt(ee), eps) * max(sqrt(dd), eps), cosine = ed / norms;
-    ofWarp += (1.0 - cosine) * share;
+    ofWarp += (1.0 - cosine) * ofImage;
     if (lane == 0) {  // d(1 - cos)/dd = -(e / (|e| |d|) - cos * d / |d|^2)
-      const double part = static_cast<double>(weight) * share;
+      const double part = static_cast<double>(share) * ofImage;
       scratch.coefficients[2 * image] = static_cast<float>(-part / norms);
       scratch.coefficients[2 * image + 1] = static_cast<float>(part * cosine / max(dd, eps * eps));
     }
@@ -97,16 +99,18 @@ __global__ void __launch_bounds__(kSelectThreads, 1)
   __syncthreads();
   if (warp > 0) return;
   const double total = sumOfLanes(ofWarps[lane]);
-  if (lane == 0) *loss = total;
+  if (lane > 0) return;
+  *scratch.loss = static_cast<float>(total);  // finite where total is, which is about 2 at most
+  step->outcome.loss += static_cast<double>(share) * total;
 }
 
 // A warp a row, element by element: reads 2 * rows * dim of T and writes rows * dim. dd may be d: each thread reads
 // what it writes. Nothing is written if the loss is not finite.
 template <typename T, int kCount>
-__global__ void __launch_bounds__(kRowThreads) gradientKernel(T* dd, const double* loss, Scratch scratch, const T* e,
-                                                              const T* d, int64_t rows, int64_t patches, int64_t dim) {
+__global__ void __launch_bounds__(kRowThreads)
+    gradientKernel(T* dd, Scratch scratch, const T* e, const T* d, int64_t rows, int64_t patches, int64_t dim) {
   const int64_t row = blockIdx.x * int64_t{kRowsPerBlock} + threadIdx.x / kWarp;
-  if (row >= rows || !isfinite(*loss)) return;
+  if (row >= rows || !isfinite(*scratch.loss)) return;
   const float factor = scratch.distance[row] < *scratch.threshold ? kEasyPointFactor : 1.0f;
   const float* coefficients = scratch.coefficients + row / patches * 2;
   const float byE = coefficients[0], byD = coefficients[1];
@@ -146,28 +150,27 @@ void cosineDistance(Stream stream, float* distance, const T* e, const T* d, int6
 }
 
 template <typename T>
-void looseLoss(Stream stream, T* dd, double* loss, float* scratch, const T* e, const T* d, int64_t images,
-               int64_t patches, int64_t dim, int64_t k, float weight) {
+void looseLoss(Stream stream, T* dd, Step* step, float* scratch, const T* e, const T* d, int64_t images,
+               int64_t patches, int64_t dim, float share) {
   const int64_t rows = images * patches;
-  const Scratch parts = {scratch, scratch + rows, scratch + 4 * rows, scratch + 4 * rows + 2 * images};
+  float *const coefficients = scratch + 4 * rows, *const threshold = coefficients + 2 * images;
+  const Scratch parts = {scratch, scratch + rows, coefficients, threshold, threshold + 1};
   rowSums(stream, parts.distance, parts.sums, e, d, rows, dim);
   constexpr size_t kSharedBytes = kSelectBytes;  // holds a double of each warp too
   static_assert(kSharedBytes >= kSelectThreads / kWarp * sizeof(double));
-  launch(stream, joinKernel, 2, kSelectThreads, kSharedBytes, parts, loss, images, patches, k, weight);
+  launch(stream, joinKernel, 2, kSelectThreads, kSharedBytes, parts, step, images, patches, share);
   constexpr int kCount = kPackSize<T>;
   launch(stream, loadsPacks(dim, kCount, {dd, e, d}) ? gradientKernel<T, kCount> : gradientKernel<T, 1>,
-         blocksOf(rows, kRowsPerBlock), kRowThreads, 0, dd, loss, parts, e, d, rows, patches, dim);
+         blocksOf(rows, kRowsPerBlock), kRowThreads, 0, dd, parts, e, d, rows, patches, dim);
 }
 
 int64_t looseLossScratch(int64_t images, int64_t patches) {
-  return 4 * images * patches + 2 * images + 1;
+  return 4 * images * patches + 2 * images + 2;
 }
 
 template void cosineDistance(Stream, float*, const float*, const float*, int64_t, int64_t);
 template void cosineDistance(Stream, float*, const bf16*, const bf16*, int64_t, int64_t);
-template void looseLoss(Stream, float*, double*, float*, const float*, const float*, int64_t, int64_t, int64_t, int64_t,
-                        float);
-template void looseLoss(Stream, bf16*, double*, float*, const bf16*, const bf16*, int64_t, int64_t, int64_t, int64_t,
-                        float);
+template void looseLoss(Stream, float*, Step*, float*, const float*, const float*, int64_t, int64_t, int64_t, float);
+template void looseLoss(Stream, bf16*, Step*, float*, const bf16*, const bf16*, int64_t, int64_t, int64_t, float);
 
 }  // namespace dinomaly::cuda

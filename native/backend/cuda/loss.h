@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cuda/launch.h"
+#include "backend/cuda/step.h"
 
 namespace dinomaly::cuda {
 
@@ -9,13 +10,15 @@ namespace dinomaly::cuda {
 template <typename T>
 void cosineDistance(Stream stream, float* distance, const T* e, const T* d, int64_t rows, int64_t dim);
 
-/// The loose loss of one group, e and d (images, patches, dim). loss, a double in device memory: mean over images of
-/// 1 - cosine of the flattened maps; dd (images, patches, dim) = weight * its gradient, times 0.1 for patches whose
-/// distance is below the k-th largest of the batch, k from 1 to images * patches. In place allowed (dd = d). A loss
-/// that is not finite leaves dd as it is. scratch: looseLossScratch(images, patches) floats.
+/// The loose loss of one group, e and d (images, patches, dim): mean over images of 1 - cosine of the flattened maps,
+/// of which `share` is added to the step's loss. dd (images, patches, dim) = share * its gradient, times 0.1 for
+/// patches whose distance is below the batch's `hardest`-th largest, which the step says and which is taken as from 1
+/// to images
+/// * patches. In place allowed (dd = d). A loss of this group that is not finite leaves dd as it is. scratch:
+/// looseLossScratch(images, patches) floats.
 template <typename T>
-void looseLoss(Stream stream, T* dd, double* loss, float* scratch, const T* e, const T* d, int64_t images,
-               int64_t patches, int64_t dim, int64_t k, float weight);
+void looseLoss(Stream stream, T* dd, Step* step, float* scratch, const T* e, const T* d, int64_t images,
+               int64_t patches, int64_t dim, float share);
 int64_t looseLossScratch(int64_t images, int64_t patches);
 
 }  // namespace dinomaly::cuda

@@ -1,25 +1,29 @@
-// Memory of the device, and the ways to and from it.
+// Memory of the device, pinned memory of the host, and what is done with the former in a stream. The ways between host
+// and device are staging.h's.
 #pragma once
 
 #include <cstddef>
 
+#include "backend/backend.h"
 #include "backend/cuda/launch.h"
 
 namespace dinomaly::cuda {
 
-/// Null where there is not enough.
+/// Null where there is not enough. These may be called while a stream is recorded, and are not recorded.
 void* takeMemory(size_t bytes);
 void giveMemory(void* memory) noexcept;
-/// Bytes that are free, for messages.
-size_t freeMemory();
 
-void toDevice(Stream stream, void* to, const void* from, size_t bytes);
-/// Waits until it is done.
-void toHost(Stream stream, void* to, const void* from, size_t bytes);
+/// Of the host, which the device copies from and to by itself.
+void* takePinned(size_t bytes);
+void givePinned(void* memory) noexcept;
+
+/// How much of the device's memory is free.
+MemoryState memoryState();
+
 void copyOnDevice(Stream stream, void* to, const void* from, size_t bytes);
 void fillWithZero(Stream stream, void* to, size_t bytes);
 
-/// A piece of it, freed in the end.
+/// A piece of the device's memory, freed in the end.
 class DeviceMemory {
  public:
   /// Throws ERR_OUT_OF_MEMORY with what was needed and free.
@@ -27,6 +31,20 @@ class DeviceMemory {
   ~DeviceMemory() { giveMemory(data_); }
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  void* data_;
+};
+
+/// A piece of pinned memory, freed in the end.
+class PinnedMemory {
+ public:
+  /// Throws ERR_OUT_OF_MEMORY.
+  explicit PinnedMemory(size_t bytes);
+  ~PinnedMemory() { givePinned(data_); }
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
   void* data() const { return data_; }
 
  private:

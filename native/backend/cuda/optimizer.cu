@@ -14,44 +14,20 @@ constexpr unsigned kTensorThreads = 128;
 constexpr unsigned kNormThreads = 1024;
 constexpr int kPack = kPackSize<float>;
 constexpr int kStride = kPack * static_cast<int>(kThreads);
-constexpr size_t kScratchBytes = (kWarp + 1) * sizeof(double);  // the last one: gradients' scale
+constexpr size_t kScratchBytes = kWarp * sizeof(double);
 
 using Floats = Pack<float, kPack>;
 using Rounded = Pack<bf16, kPack>;
 
-/// The tensors of a launch: a table, or else one.
-struct Work {
-  const OptimizerTensor* tensors;
-  const int32_t* chunkTensors;
-  OptimizerTensor only;
-};
-
-/// An OptimizerStep as the kernels need it.
+/// A step's numbers as the passes need them.
 struct Factors {
-  float beta1, beta2, rest1, rest2, correction, eps, decay;
   double rate;  // before division by max(1, rms)
+  float beta1, beta2, rest1, rest2, correction, eps, decay;
+  float clip;    // of gradients
+  bool stopped;  // a loss or a norm was not finite
 };
-
-/// From the norm in device memory, or else `scale`.
-struct Clipping {
-  const double* norm;
-  double clipNorm;
-  float scale;
-};
-
-Factors factorsOf(const OptimizerStep& step) {
-  const auto t = static_cast<double>(step.t);
-  Factors f;
-  f.beta1 = static_cast<float>(step.beta1);
-  f.beta2 = static_cast<float>(step.beta2);
-  f.rest1 = static_cast<float>(1 - step.beta1);
-  f.rest2 = static_cast<float>(1 - step.beta2);
-  f.correction = static_cast<float>(1 / std::sqrt(1 - std::pow(step.beta2, t)));
-  f.eps = static_cast<float>(step.eps);
-  f.decay = static_cast<float>(1 - step.learningRate * step.weightDecay);
-  f.rate = step.learningRate / (1 - std::pow(step.beta1, t));
-  return f;
-}
+constexpr int64_t kFactorsSize = (sizeof(Factors) + sizeof(double) - 1) / sizeof(double);
+static_assert(alignof(Factors) <= alignof(double));
 
 struct Chunk {
   OptimizerTensor tensor;
@@ -60,16 +36,10 @@ struct Chunk {
   int count;
 };
 
-__device__ __forceinline__ Chunk chunkOf(const Work& work, int64_t chunkNumber) {
+__device__ __forceinline__ Chunk chunkOf(const OptimizerTable& table, int64_t chunkNumber) {
   Chunk chunk;
-  // By value: a pointer to either would move the parameters to local memory.
-  if (work.tensors) {
-    chunk.number = work.chunkTensors[chunkNumber];
-    chunk.tensor = work.tensors[chunk.number];
-  } else {
-    chunk.number = 0;
-    chunk.tensor = work.only;
-  }
+  chunk.number = table.chunkTensors[chunkNumber];
+  chunk.tensor = table.tensors[chunk.number];
   chunk.begin = (chunkNumber - chunk.tensor.firstChunk) * kOptimizerChunk;
   const int64_t left = chunk.tensor.size - chunk.begin;
   chunk.count = static_cast<int>(left < kOptimizerChunk ? left : kOptimizerChunk);
@@ -113,8 +83,8 @@ __device__ __forceinline__ double sumOf(const double* x, int64_t count, double* 
 
 // partials (chunks): sums of squares. A thread adds its 32 squares in float, in the same order with packs and without;
 // the block adds those in double. Reads 4 bytes an element.
-__global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, Work work) {
-  const Chunk chunk = chunkOf(work, blockIdx.x);
+__global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, OptimizerTable table) {
+  const Chunk chunk = chunkOf(table, blockIdx.x);
   const float* g = inChunk(chunk.tensor.g, chunk);
   float sum = 0;
   int i = static_cast<int>(threadIdx.x) * kPack;
@@ -144,14 +114,33 @@ __global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, Work
   if (threadIdx.x == 0) partials[blockIdx.x] = total;
 }
 
-// One block joins the partial sums of all chunks (8 bytes each); squares, norm and notFinite may be null.
-__global__ void __launch_bounds__(kNormThreads)
-    joinSquaresKernel(double* squares, double* norm, int* notFinite, const double* partials, int64_t chunks) {
-  const double total = sumOf(partials, chunks, sharedMemory<double>());
+// One block joins the partial sums of all chunks (8 bytes each).
+__global__ void __launch_bounds__(kNormThreads) normKernel(Step* step, const double* partials, int64_t chunks) {
+  const double norm = sqrt(sumOf(partials, chunks, sharedMemory<double>()));
   if (threadIdx.x != 0) return;
-  if (squares) *squares = total;
-  if (norm) *norm = sqrt(total);
-  if (notFinite && !isfinite(total)) *notFinite = 1;
+  StepOutcome& outcome = step->outcome;
+  outcome.gradientNorm = norm;
+  const bool sound = isfinite(norm) && isfinite(outcome.loss);
+  if (!sound && outcome.failed < 0) outcome.failed = step->numbers.iteration;
+}
+
+// One thread, once for all chunks: powers in double take long on devices that have few units for it. The same
+// roundings as on the CPU.
+__global__ void factorsKernel(Factors* factors, const Step* step) {
+  const StepNumbers& n = step->numbers;
+  const auto t = static_cast<double>(n.t);
+  Factors f;
+  f.rate = n.learningRate / (1 - pow(n.beta1, t));
+  f.beta1 = static_cast<float>(n.beta1);
+  f.beta2 = static_cast<float>(n.beta2);
+  f.rest1 = static_cast<float>(1 - n.beta1);
+  f.rest2 = static_cast<float>(1 - n.beta2);
+  f.correction = static_cast<float>(1 / sqrt(1 - pow(n.beta2, t)));
+  f.eps = static_cast<float>(n.eps);
+  f.decay = static_cast<float>(1 - n.learningRate * n.weightDecay);
+  f.clip = static_cast<float>(min(1.0, n.clipNorm / (step->outcome.gradientNorm + 1e-6)));
+  f.stopped = step->outcome.failed >= 0;
+  *factors = f;
 }
 
 __device__ __forceinline__ float denominatorOf(float vmax, const Factors& f) {
@@ -159,8 +148,8 @@ __device__ __forceinline__ float denominatorOf(float vmax, const Factors& f) {
 }
 
 /// Returns (gradient / denominator)^2.
-__device__ __forceinline__ float moveMoments(float& m, float& v, float& vmax, float g, float scale, const Factors& f) {
-  const float gradient = g * scale;
+__device__ __forceinline__ float moveMoments(float& m, float& v, float& vmax, float g, const Factors& f) {
+  const float gradient = g * f.clip;
   m = f.beta1 * m + f.rest1 * gradient;
   v = f.beta2 * v + f.rest2 * gradient * gradient;
   vmax = fmaxf(vmax, v);
@@ -172,17 +161,11 @@ __device__ __forceinline__ float moveMoments(float& m, float& v, float& vmax, fl
 // an element and writes 12. Blocks take the chunks from the last to the first: the norm has read the last gradients
 // last, so that they are still in the second-level cache, and leave m and vmax of the first there for the next pass.
 __global__ void __launch_bounds__(kThreads)
-    momentsKernel(double* partials, Work work, Factors f, Clipping clipping, const int* notFinite) {
-  if (notFinite && *notFinite) return;  // the whole grid
-  double* const scratch = sharedMemory<double>();
-  float scale = clipping.scale;
-  if (clipping.norm) {  // one thread divides: some devices have few units for double
-    if (threadIdx.x == 0) scratch[kWarp] = min(1.0, clipping.clipNorm / (*clipping.norm + 1e-6));
-    __syncthreads();
-    scale = static_cast<float>(scratch[kWarp]);
-  }
+    momentsKernel(double* partials, OptimizerTable table, const Factors* factors) {
+  const Factors f = *factors;
+  if (f.stopped) return;  // the whole grid
   const unsigned chunkNumber = gridDim.x - 1 - blockIdx.x;
-  const Chunk chunk = chunkOf(work, chunkNumber);
+  const Chunk chunk = chunkOf(table, chunkNumber);
   float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
   float* const __restrict__ v = inChunk(chunk.tensor.v, chunk);
   float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
@@ -195,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
       Floats first = loadPack(m + i), second = loadPack(v + i), largest = loadPack(vmax + i);
 #pragma unroll
       for (int k = 0; k < kPack; ++k) {
-        sum += moveMoments(first.values[k], second.values[k], largest.values[k], gradients.values[k], scale, f);
+        sum += moveMoments(first.values[k], second.values[k], largest.values[k], gradients.values[k], f);
       }
       storePack(m + i, first);
       storePack(v + i, second);
@@ -204,32 +187,29 @@ __global__ void __launch_bounds__(kThreads)
   }
   for (; i < chunk.count; i += kStride) {
 #pragma unroll 1
-    for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += moveMoments(m[k], v[k], vmax[k], g[k], scale, f);
+    for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += moveMoments(m[k], v[k], vmax[k], g[k], f);
   }
-  const double total = sumOfBlock(static_cast<double>(sum), scratch);
+  const double total = sumOfBlock(static_cast<double>(sum), sharedMemory<double>());
   if (threadIdx.x == 0) partials[chunkNumber] = total;
 }
 
 // rates (tensors) = rate / max(1, rms) from partials. A block a tensor; reads 8 bytes a chunk.
 __global__ void __launch_bounds__(kTensorThreads)
-    ratesKernel(double* rates, const double* partials, Work work, double rate, const int* notFinite) {
-  if (notFinite && *notFinite) return;
-  int64_t first = work.only.firstChunk, size = work.only.size;
-  if (work.tensors) {
-    first = work.tensors[blockIdx.x].firstChunk;
-    size = work.tensors[blockIdx.x].size;
-  }
+    ratesKernel(double* rates, const double* partials, OptimizerTable table, const Factors* factors) {
+  if (factors->stopped) return;
+  const int64_t first = table.tensors[blockIdx.x].firstChunk, size = table.tensors[blockIdx.x].size;
   const int64_t chunks = (size + kOptimizerChunk - 1) / kOptimizerChunk;
   const double squares = sumOf(partials + first, chunks, sharedMemory<double>());
-  if (threadIdx.x == 0) rates[blockIdx.x] = rate / max(1.0, sqrt(squares / static_cast<double>(size)));
+  if (threadIdx.x == 0) rates[blockIdx.x] = factors->rate / max(1.0, sqrt(squares / static_cast<double>(size)));
 }
 
 // p, and its rounded copy where there is one. Reads 12 bytes an element, of which those of the first chunks are still
 // in the second-level cache, and writes 4, and 2 for the copy.
 __global__ void __launch_bounds__(kThreads, 1)
-    parametersKernel(const double* rates, Work work, Factors f, const int* notFinite) {
-  if (notFinite && *notFinite) return;
-  const Chunk chunk = chunkOf(work, blockIdx.x);
+    parametersKernel(const double* rates, OptimizerTable table, const Factors* factors) {
+  const Factors f = *factors;
+  if (f.stopped) return;
+  const Chunk chunk = chunkOf(table, blockIdx.x);
   const auto rate = static_cast<float>(rates[chunk.number]);
   float* const __restrict__ p = inChunk(chunk.tensor.p, chunk);
   const float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
@@ -263,26 +243,6 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
 }
 
-void joinedSquares(Stream stream, double* squares, double* norm, int* notFinite, const Work& work, int64_t chunks,
-                   double* partials) {
-  if (chunks > 0) {
-    launch(stream, squaresKernel, static_cast<unsigned>(chunks), kThreads, kScratchBytes, partials, work);
-  }
-  launch(stream, joinSquaresKernel, 1, kNormThreads, kScratchBytes, squares, norm, notFinite, partials, chunks);
-}
-
-void allSteps(Stream stream, const Work& work, int64_t tensors, int64_t chunks, const Clipping& clipping,
-              const int* notFinite, const OptimizerStep& step, double* partials) {
-  if (chunks == 0) return;
-  const Factors factors = factorsOf(step);
-  double* const rates = partials + chunks;
-  launch(stream, momentsKernel, static_cast<unsigned>(chunks), kThreads, kScratchBytes, partials, work, factors,
-         clipping, notFinite);
-  launch(stream, ratesKernel, static_cast<unsigned>(tensors), kTensorThreads, kScratchBytes, rates, partials, work,
-         factors.rate, notFinite);
-  launch(stream, parametersKernel, static_cast<unsigned>(chunks), kThreads, 0, rates, work, factors, notFinite);
-}
-
 }  // namespace
 
 std::vector<int32_t> assignChunks(std::vector<OptimizerTensor>& tensors) {
@@ -295,29 +255,25 @@ std::vector<int32_t> assignChunks(std::vector<OptimizerTensor>& tensors) {
 }
 
 int64_t optimizerPartials(int64_t chunkCount, int64_t tensorCount) {
-  return chunkCount + tensorCount;
+  return chunkCount + tensorCount + kFactorsSize;
 }
 
-void gradientNorm(Stream stream, double* norm, int* notFinite, const OptimizerTable& table, double* partials) {
-  joinedSquares(stream, nullptr, norm, notFinite, {table.tensors, table.chunkTensors, {}}, table.chunkCount, partials);
+void gradientNorm(Stream stream, Step* step, const OptimizerTable& table, double* partials) {
+  if (table.chunkCount > 0) {
+    launch(stream, squaresKernel, static_cast<unsigned>(table.chunkCount), kThreads, kScratchBytes, partials, table);
+  }
+  launch(stream, normKernel, 1, kNormThreads, kScratchBytes, step, partials, table.chunkCount);
 }
 
-void stableAdamW(Stream stream, const OptimizerTable& table, const double* norm, const int* notFinite, double clipNorm,
-                 const OptimizerStep& step, double* partials) {
-  allSteps(stream, {table.tensors, table.chunkTensors, {}}, table.tensorCount, table.chunkCount, {norm, clipNorm, 1},
-           notFinite, step, partials);
-}
-
-void squaredNorm(Stream stream, double* squares, const float* x, int64_t size, double* partials) {
-  const OptimizerTensor only{nullptr, nullptr, nullptr, nullptr, x, nullptr, size, 0};
-  joinedSquares(stream, squares, nullptr, nullptr, {nullptr, nullptr, only}, blocksOf(size, kOptimizerChunk), partials);
-}
-
-void stableAdamW(Stream stream, float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
-                 const OptimizerStep& step, double* partials) {
-  const OptimizerTensor only{p, m, v, vmax, g, nullptr, size, 0};
-  allSteps(stream, {nullptr, nullptr, only}, 1, blocksOf(size, kOptimizerChunk),
-           {nullptr, 0, static_cast<float>(step.gradientScale)}, nullptr, step, partials);
+void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, double* partials) {
+  if (table.chunkCount == 0) return;
+  const auto chunks = static_cast<unsigned>(table.chunkCount), tensors = static_cast<unsigned>(table.tensorCount);
+  double* const rates = partials + chunks;
+  auto* const factors = reinterpret_cast<Factors*>(rates + tensors);
+  launch(stream, factorsKernel, 1, 1, 0, factors, step);
+  launch(stream, momentsKernel, chunks, kThreads, kScratchBytes, partials, table, factors);
+  launch(stream, ratesKernel, tensors, kTensorThreads, kScratchBytes, rates, partials, table, factors);
+  launch(stream, parametersKernel, chunks, kThreads, 0, rates, table, factors);
 }
 
 }  // namespace dinomaly::cuda

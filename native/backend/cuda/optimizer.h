@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "backend/backend.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/step.h"
 
 namespace dinomaly::cuda {
 
@@ -32,22 +32,15 @@ struct OptimizerTable {
   int64_t tensorCount, chunkCount;
 };
 
-/// How many doubles of scratch memory the functions below need: `partials`. It may be the same for all of them. A
-/// tensor alone has blocksOf(size, kOptimizerChunk) chunks.
-int64_t optimizerPartials(int64_t chunkCount, int64_t tensorCount = 1);
+/// How many doubles of scratch memory the functions below need: `partials`. It may be the same for both.
+int64_t optimizerPartials(int64_t chunkCount, int64_t tensorCount);
 
-/// norm (1) = the L2 norm of all gradients. *notFinite, an int in device memory, becomes 1 where that is not finite,
-/// and otherwise stays as it is, so that the loss may have set it before. Only the caller clears it.
-void gradientNorm(Stream stream, double* norm, int* notFinite, const OptimizerTable& table, double* partials);
+/// The step's norm becomes the L2 norm of all gradients. Where that or the loss is not finite, and no step has failed
+/// before, this one has: outcome.failed becomes its iteration. Only the host clears it.
+void gradientNorm(Stream stream, Step* step, const OptimizerTable& table, double* partials);
 
-/// One step of all tensors. Gradients are multiplied by min(1, clipNorm / (norm + 1e-6)), not by step.gradientScale.
-/// Does nothing if *notFinite is not 0.
-void stableAdamW(Stream stream, const OptimizerTable& table, const double* norm, const int* notFinite, double clipNorm,
-                 const OptimizerStep& step, double* partials);
-
-/// Of one tensor, as in Backend: squares (1) = the sum of squares of x (size).
-void squaredNorm(Stream stream, double* squares, const float* x, int64_t size, double* partials);
-void stableAdamW(Stream stream, float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
-                 const OptimizerStep& step, double* partials);
+/// One step of all tensors, by the step's numbers; gradients are multiplied by min(1, clipNorm / (norm + 1e-6)).
+/// Changes nothing once a step has failed.
+void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, double* partials);
 
 }  // namespace dinomaly::cuda

@@ -31,7 +31,7 @@ library::Device survey(int i) {
   cudaDeviceProp p{};
   check(cudaGetDeviceProperties(&p, i), "asking for a device's properties");
   library::Device device{};
-  std::snprintf(device.name, sizeof device.name, "%s", p.name);
+  std::snprintf(device.name, sizeof device.name, "%.127s", p.name);
   device.major = p.major;
   device.minor = p.minor;
   device.processors = p.multiProcessorCount;
@@ -46,12 +46,10 @@ library::Device survey(int i) {
 
 Properties properties() {
   int device = 0;
-  Properties p{};
+  cudaDeviceProp p{};
   check(cudaGetDevice(&device), "asking for the device");
-  check(cudaDeviceGetAttribute(&p.computeMajor, cudaDevAttrComputeCapabilityMajor, device),
-        "asking for its capability");
-  check(cudaDeviceGetAttribute(&p.processors, cudaDevAttrMultiProcessorCount, device), "asking for its processors");
-  return p;
+  check(cudaGetDeviceProperties(&p, device), "asking for a device's properties");
+  return {p.major, p.minor, p.multiProcessorCount, p.name};
 }
 
 void useDevice(int32_t device) {
@@ -90,7 +88,7 @@ void surveyDevices(library::Report& report) {
 #else
 
 Properties properties() {
-  return {9, 132};
+  return {9, 0, 132, "emulated"};
 }
 
 void useDevice(int32_t device) {

@@ -1,13 +1,16 @@
-// What a kernel's shape may depend on.
+// What kernels' shapes and the choice of algorithms may depend on.
 #pragma once
+
+#include <string>
 
 #include "backend/library/interface.h"
 
 namespace dinomaly::cuda {
 
 struct Properties {
-  int computeMajor;  // of the compute capability
-  int processors;    // multiprocessors
+  int computeMajor, computeMinor;  // the compute capability
+  int processors;                  // multiprocessors
+  std::string name;
 };
 
 /// Of the current device; the emulated one says it is an H100.

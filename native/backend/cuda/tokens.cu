@@ -154,12 +154,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Whether packs of kCount can be loaded from, or stored to, a tensor that begins at `x`.
-template <int kCount, typename T>
-bool onBoundary(const T* x) {
-  return reinterpret_cast<uintptr_t>(x) % sizeof(Pack<T, kCount>) == 0;
-}
-
 template <typename T, typename Source>
 void patchesFrom(Stream stream, T* y, Source source, int64_t images, int64_t p) {
   const int64_t rows = source.h / p, cols = source.w / p, size = 3 * p * p;

@@ -1,8 +1,11 @@
-// What a device's shared library gives: one symbol, a struct of functions with a version. Only plain C types cross, so
-// that library and addon may come from different compilers. The emulated device has such a library too.
+// What a device's shared library gives: one symbol, a struct of functions with a version. Only plain types and pointers
+// to them cross, and no exception, so that library and addon may come from different compilers. The emulated device
+// has such a library too.
 #pragma once
 
 #include <cstdint>
+
+#include "backend/backend.h"
 
 namespace dinomaly::library {
 
@@ -42,8 +45,61 @@ struct Settings {
   int32_t device;  // its number, as in Report
   Precision precision;
   const char* cublasLt;  // path; null: by its name, as the system finds it
+  int32_t measure;       // whether it may time what tuning() has not: then speed on that day decides about last bits
 };
 
+struct Created {
+  void* backend;
+  int64_t elementBytes, imagesAtOnce;  // as Backend's functions of these names
+};
+
+/// Backend's operations that return nothing, each of which is a function of the interface with the same arguments.
+#define DINOMALY_OPERATIONS(X) \
+  X(uploadBytes)               \
+  X(downloadBytes)             \
+  X(zeroBytes)                 \
+  X(copyBytes)                 \
+  X(toElements)                \
+  X(fromElements)              \
+  X(addTuning)                 \
+  X(parametersChanged)         \
+  X(forget)                    \
+  X(patchesFromPixels)         \
+  X(patchesFromTensor)         \
+  X(embed)                     \
+  X(uploadWeight)              \
+  X(downloadWeight)            \
+  X(linear)                    \
+  X(linearInputGradient)       \
+  X(linearWeightGradient)      \
+  X(gelu)                      \
+  X(geluGradient)              \
+  X(layerNorm)                 \
+  X(layerNormGradient)         \
+  X(softmaxAttention)          \
+  X(linearAttention)           \
+  X(linearAttentionGradient)   \
+  X(dropout)                   \
+  X(addScaled)                 \
+  X(takePatches)               \
+  X(putPatches)                \
+  X(cosineDistance)            \
+  X(anomalyMaps)               \
+  X(imageScores)               \
+  X(setTrained)                \
+  X(beginStep)                 \
+  X(looseLoss)                 \
+  X(optimizerStep)
+
+/// A member function as a plain one. What a reference refers to is plain, and so is the reference: an address.
+template <typename Member>
+struct Plain;
+template <typename... Arguments>
+struct Plain<void (Backend::*)(Arguments...)> {
+  using Function = int32_t (*)(void* backend, Failure* failure, Arguments...);
+};
+
+/// Functions that return an int32_t return 0, or another number when they failed and filled the failure.
 struct Interface {
   uint32_t version;  // kInterfaceVersion
   uint32_t bytes;    // sizeof(Interface)
@@ -52,9 +108,24 @@ struct Interface {
   /// a context on each device, so that a process of its own should ask.
   int32_t (*score)(const char* cublasLt, Report* report);
 
-  /// A backend on a device. 0, or not and the failure is filled; so for all that return an int32_t.
-  int32_t (*create)(const Settings* settings, void** backend, Failure* failure);
+  int32_t (*create)(const Settings* settings, Created* created, Failure* failure);
   void (*destroy)(void* backend);
+
+  int32_t (*allocate)(void* backend, Failure* failure, int64_t bytes, void** block);
+  void (*release)(void* backend, void* block);
+  /// work returns 0, or another number to give up, which the call then returns without a failure.
+  int32_t (*run)(void* backend, Failure* failure, int64_t id, int32_t (*work)(void* context), void* context);
+  /// take: gets the text, which is gone when it returns.
+  int32_t (*tuning)(void* backend, Failure* failure, void (*take)(void* context, const char* text), void* context);
+  int32_t (*memory)(void* backend, Failure* failure, MemoryState* state);
+  int32_t (*startDownload)(void* backend, Failure* failure, const void* from, int64_t bytes, void** download);
+  int32_t (*finishDownload)(void* backend, Failure* failure, void* download, const void** to);
+  void (*dropDownload)(void* backend, void* download);
+  int32_t (*stepOutcome)(void* backend, Failure* failure, StepOutcome* outcome);
+
+#define DINOMALY_DECLARE(name) Plain<decltype(&Backend::name)>::Function name;
+  DINOMALY_OPERATIONS(DINOMALY_DECLARE)
+#undef DINOMALY_DECLARE
 };
 
 /// The library's only symbol.

@@ -1,4 +1,4 @@
-// cuBLASLt as far as products.cpp uses it, in plain loops: the same names and numbers as NVIDIA's header, which is
+// cuBLASLt as far as products.cu uses it, in plain loops: the same names and numbers as NVIDIA's header, which is
 // there instead where CUDA is.
 #pragma once
 
@@ -22,8 +22,27 @@ enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
   CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE = 26,
 };
-enum cublasLtEpilogue_t { CUBLASLT_EPILOGUE_DEFAULT = 1, CUBLASLT_EPILOGUE_BIAS = 4 };
-enum cublasLtMatmulPreferenceAttributes_t { CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1 };
+enum cublasLtEpilogue_t {
+  CUBLASLT_EPILOGUE_DEFAULT = 1,
+  CUBLASLT_EPILOGUE_BIAS = 4,
+  CUBLASLT_EPILOGUE_GELU_BIAS = 36,
+};
+enum cublasLtReductionScheme_t {
+  CUBLASLT_REDUCTION_SCHEME_NONE = 0,
+  CUBLASLT_REDUCTION_SCHEME_INPLACE = 1,
+  CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2,
+  CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE = 4,
+  CUBLASLT_REDUCTION_SCHEME_MASK = 7,
+};
+enum cublasLtMatmulPreferenceAttributes_t {
+  CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
+  CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK = 3,
+  CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES = 5,
+  CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES = 6,
+  CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES = 7,
+  CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES = 8,
+};
+enum cublasLtMatmulAlgoConfigAttributes_t { CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME = 3 };
 
 struct cublasLtContext;
 using cublasLtHandle_t = cublasLtContext*;
@@ -65,8 +84,49 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                               cublasLtMatmulPreference_t preference, int wanted,
                                               cublasLtMatmulHeuristicResult_t* results, int* found);
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+                                       cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                       const cublasLtMatmulAlgo_t* algo, cublasLtMatmulHeuristicResult_t* result);
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t* algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t attribute, void* value,
+                                                    size_t size, size_t* written);
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha, const void* a,
                               cublasLtMatrixLayout_t layoutA, const void* b, cublasLtMatrixLayout_t layoutB,
                               const void* beta, const void* c, cublasLtMatrixLayout_t layoutC, void* d,
                               cublasLtMatrixLayout_t layoutD, const cublasLtMatmulAlgo_t* algo, void* workspace,
                               size_t workspaceSize, cudaStream_t stream);
+
+namespace dinomaly::emulated {
+
+/// One of the emulated library's algorithms, whose `id` is its cublasLtMatmulAlgo_t's first word.
+struct CublasLtAlgorithm {
+  uint64_t id, cost;
+  size_t workspace;
+  cublasLtReductionScheme_t scheme;
+  uint64_t alignment;  // in bytes, of every matrix
+  bool found;          // whether the heuristic finds it usable
+  bool runs;           // false: it is refused only when it is to run
+};
+/// In the heuristic's order. Those that products.cu must not take are quicker than those that it may.
+constexpr CublasLtAlgorithm kCublasLtAlgorithms[] = {
+    {1, 1, 64 << 10, CUBLASLT_REDUCTION_SCHEME_INPLACE, 16, true, true},
+    {2, 1, 64 << 10, CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE, 16, true, true},
+    {3, 1, 0, CUBLASLT_REDUCTION_SCHEME_NONE, 16, false, true},
+    {4, 1, 64 << 20, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, 16, true, true},
+    {5, 1, 0, CUBLASLT_REDUCTION_SCHEME_NONE, 256, true, true},
+    {6, 5, 0, CUBLASLT_REDUCTION_SCHEME_NONE, 16, true, true},
+    {7, 3, 1 << 20, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, 16, true, true},
+    {8, 1, 0, CUBLASLT_REDUCTION_SCHEME_NONE, 16, true, false},
+    {9, 3, 0, CUBLASLT_REDUCTION_SCHEME_NONE, 16, true, true},
+};
+
+/// What the calling thread has computed. Time goes on by an algorithm's cost with each product.
+struct CublasLtLog {
+  uint64_t time, products, lastAlgorithm;
+};
+const CublasLtLog& cublasLtLog();
+
+/// cuBLASLt's GELU, which has tanh where the exact one has erf.
+double cublasLtGelu(double x);
+
+}  // namespace dinomaly::emulated

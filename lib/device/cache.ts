@@ -1,0 +1,33 @@
+// Files in the user's cache folder. Whatever is wrong with one, only time is lost.
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Surroundings } from './surroundings';
+
+export function cacheFile(name: string, { env, home }: Surroundings): string {
+  const folder = env['XDG_CACHE_HOME'];
+  const cache = folder && path.isAbsolute(folder) ? folder : path.join(home, '.cache');
+  return path.join(cache, 'dinomaly-native', name);
+}
+
+/** Undefined for a file that is missing, cannot be read or is larger than `mostBytes`. */
+export async function readCached(file: string, mostBytes: number): Promise<string | undefined> {
+  try {
+    const stats = await stat(file);
+    return stats.isFile() && stats.size <= mostBytes ? await readFile(file, 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whole or not at all. */
+export async function writeCached(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${process.pid}.${Date.now()}`;
+  try {
+    // Not recursive: where a folder cannot be made, as in /proc, Node would try for ever.
+    for (const folder of [path.dirname(path.dirname(file)), path.dirname(file)]) await mkdir(folder).catch(() => {});
+    await writeFile(temporary, text, { flag: 'wx' });
+    await rename(temporary, file);
+  } catch {
+    await rm(temporary, { force: true }).catch(() => {});
+  }
+}

@@ -1,0 +1,16 @@
+// Run as a process of its own: tells, as JSON on the third pipe, what a library finds on this machine. Whatever the library
+// does meanwhile (crash, hang, print) is then no harm to anyone.
+import { writeSync } from 'node:fs';
+import { addon } from '../addon';
+
+const [library = '', cublasLt = null] = process.argv.slice(2);
+
+function answer(): object {
+  try {
+    return { report: addon().deviceReport(library, cublasLt), problem: '' };
+  } catch (error) {
+    return { report: null, problem: (error as Error).message };
+  }
+}
+
+writeSync(3, JSON.stringify(answer()));

@@ -1,0 +1,10 @@
+// What a device's library finds on this machine.
+#pragma once
+
+#include <napi.h>
+
+namespace dinomaly {
+
+void defineDeviceFunctions(Napi::Env env, Napi::Object exports);
+
+}  // namespace dinomaly

@@ -1,0 +1,112 @@
+#include <algorithm>
+#include <utility>
+
+#include "backend/cuda/recordings.h"
+#include "core/error.h"
+
+namespace dinomaly::cuda {
+
+/// Of a stream, until end() or the end of the scope. Other threads may do what they like meanwhile.
+class Recordings::Capture {
+ public:
+  Capture(Stream stream, BufferPool*& recorded, BufferPool* memory) : stream_(stream), recorded_(recorded) {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "the start of a recording");
+    recorded_ = memory;
+  }
+  ~Capture() {
+    recorded_ = nullptr;
+    if (!ended_) drop();
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  Graph end() {
+    ended_ = true;
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream_, &graph), "the end of a recording");
+    cudaGraphExec_t ready = nullptr;
+    const cudaError_t status = cudaGraphInstantiateWithFlags(&ready, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status, "making a recording ready");
+    return Graph(ready);
+  }
+
+ private:
+  void drop() noexcept {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    cudaGetLastError();  // of what ended it before its end, or the next launch would report it
+  }
+
+  Stream stream_;
+  BufferPool*& recorded_;
+  bool ended_ = false;
+};
+
+/// One that is being played goes when it has ended.
+void Recordings::DestroyGraph::operator()(cudaGraphExec_t graph) const noexcept {
+  const BesideRecording guard;
+  cudaGraphExecDestroy(graph);
+}
+
+/// The blocks may be handed out at once, since whoever gets them uses them in the same stream, later.
+Recordings::Recording::~Recording() {
+  memory->close();
+}
+
+void Recordings::run(int64_t id, const std::function<void()>& work) {
+  if (play(id)) return;
+  if (hasRun_.count(id)) {
+    record(id, work);
+    play(id);
+  } else {
+    work();
+    hasRun_.insert(id);
+  }
+}
+
+bool Recordings::play(int64_t id) {
+  const auto found = std::find_if(kept_.begin(), kept_.end(), [id](const Recording& r) { return r.id == id; });
+  if (found == kept_.end()) return false;
+  kept_.splice(kept_.begin(), kept_, found);
+  check(cudaGraphLaunch(found->graph.get(), stream_), "repeating a recording");
+  return true;
+}
+
+void Recordings::record(int64_t id, const std::function<void()>& work) {
+  drop(id);
+  if (kept_.size() == kMost) kept_.pop_back();
+  std::list<Recording> made;
+  Recording& recording = made.emplace_back(id, pool_);
+  Capture capture(stream_, recorded_, recording.memory.get());
+  work();
+  recording.graph = capture.end();
+  kept_.splice(kept_.begin(), made);
+}
+
+void Recordings::forget(int64_t id) {
+  drop(id);
+  hasRun_.erase(id);
+}
+
+void Recordings::clear() {
+  kept_.clear();
+  hasRun_.clear();
+}
+
+void Recordings::drop(int64_t id) {
+  kept_.remove_if([id](const Recording& r) { return r.id == id; });
+}
+
+std::shared_ptr<void> Recordings::allocate(int64_t bytes) {
+  BufferPool& pool = recorded_ ? *recorded_ : *pool_;
+  try {
+    return pool.allocateBytes(bytes);
+  } catch (const Error&) {
+    if (kept_.empty()) throw;
+  }
+  kept_.clear();
+  return pool.allocateBytes(bytes);
+}
+
+}  // namespace dinomaly::cuda

@@ -1,0 +1,66 @@
+// Sequences of operations that a stream repeats by itself (CUDA graphs), which costs the host one call instead of one
+// for each operation.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <type_traits>
+#include <unordered_set>
+
+#include "backend/buffer_pool.h"
+#include "backend/cuda/stream.h"
+
+namespace dinomaly::cuda {
+
+/// A recorded sequence calls the same operations with the same addresses each time, so what is allocated while it is
+/// made comes from a pool of its own, which nobody else is given blocks from while the recording is kept. Neither
+/// uploads nor downloads, waiting for the stream included, can be part of it.
+class Recordings {
+ public:
+  static constexpr size_t kMost = 16;  // the least recently played is forgotten
+
+  /// `pool`: of the stream's device.
+  Recordings(const OwnedStream& stream, std::shared_ptr<BufferPool> pool) : stream_(stream), pool_(std::move(pool)) {}
+  Recordings(const Recordings&) = delete;
+  Recordings& operator=(const Recordings&) = delete;
+
+  /// Calls `work` for the first call with an id, which lets everything be made that is made once: derived weights,
+  /// choices of algorithms. The second records, and from then on the recording is played.
+  void run(int64_t id, const std::function<void()>& work);
+  /// False where there is no recording.
+  bool play(int64_t id);
+  /// Records `work` without running it, in place of what there was. What it throws goes on, and nothing is kept.
+  void record(int64_t id, const std::function<void()>& work);
+  void forget(int64_t id);
+  void clear();
+
+  /// From the pool of the recording that is being made, if any. Where memory is short, drops all recordings for it.
+  std::shared_ptr<void> allocate(int64_t bytes);
+
+ private:
+  struct DestroyGraph {
+    void operator()(cudaGraphExec_t graph) const noexcept;
+  };
+  using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, DestroyGraph>;
+  class Capture;
+  struct Recording {
+    Recording(int64_t itsId, std::shared_ptr<BufferPool> pool)
+        : id(itsId), memory(std::make_shared<BufferPool>(std::move(pool))) {}
+    ~Recording();
+
+    int64_t id;
+    std::shared_ptr<BufferPool> memory;
+    Graph graph;
+  };
+
+  void drop(int64_t id);
+
+  const OwnedStream& stream_;
+  std::shared_ptr<BufferPool> pool_;
+  BufferPool* recorded_ = nullptr;      // the pool of the recording that is being made
+  std::list<Recording> kept_;           // the last played first
+  std::unordered_set<int64_t> hasRun_;  // ids
+};
+
+}  // namespace dinomaly::cuda

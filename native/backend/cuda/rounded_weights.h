@@ -1,0 +1,31 @@
+// What products in bf16 read of parameters, whose own values are f32: copies rounded to bf16, LayerScale multiplied in.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "backend/backend.h"
+#include "backend/cuda/launch.h"
+
+namespace dinomaly::cuda {
+
+class RoundedWeights {
+ public:
+  RoundedWeights(Backend& backend, const Stream& stream) : backend_(backend), stream_(stream) {}
+
+  /// (rows, cols) = scale (rows) * values, made by the first call; scale may be null. Stays where it is until clear().
+  const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols);
+  /// The copy without a scale, for whoever changes the values and must change it too; null if there is none.
+  bf16* find(const float* values) const;
+  size_t count() const { return copies_.size(); }
+  /// The values have changed.
+  void clear() { copies_.clear(); }
+
+ private:
+  Backend& backend_;
+  const Stream stream_;
+  std::map<std::pair<const float*, const float*>, std::shared_ptr<void>> copies_;
+};
+
+}  // namespace dinomaly::cuda

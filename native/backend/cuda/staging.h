@@ -1,0 +1,68 @@
+// The ways between host and device.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "backend/buffer_pool.h"
+#include "backend/cuda/memory.h"
+#include "backend/cuda/stream.h"
+
+namespace dinomaly::cuda {
+
+/// Copies through pinned memory. An upload returns when it has read `from`; on its way to the device it overlaps what
+/// the compute stream has been given before. What is given afterwards finds it done.
+///
+/// An upload ends in memory of the staging's own, on a stream of its own, and is copied from there to its destination
+/// in the compute stream. Thus only that stream ever touches what operations read and write, and nobody need know
+/// whether one still does; the second copy runs at the device's own bandwidth: a picture takes it about a microsecond.
+class Staging {
+ public:
+  explicit Staging(const OwnedStream& compute) : compute_(compute) {}
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  /// These throw ERR_OUT_OF_MEMORY, and ERR_INTERNAL while the compute stream is recorded: a recording would repeat
+  /// them with what the host held once.
+  void upload(void* to, const void* from, size_t bytes);
+  /// A copy to the host of what the compute stream has made by then; finish() waits for it alone, and tells where it
+  /// lies for as long as `download` is kept.
+  std::shared_ptr<void> start(const void* from, size_t bytes);
+  const void* finish(const std::shared_ptr<void>& download) const;
+  /// Both in one.
+  void download(void* to, const void* from, size_t bytes);
+
+ private:
+  static constexpr size_t kMostBytes = size_t{1} << 20;       // at once; more goes in pieces
+  static constexpr size_t kSlots = 64;                        // the pictures of a batch, while another is computed
+  static constexpr size_t kMostIdleBytes = size_t{64} << 20;  // of downloads
+
+  struct Slot {
+    size_t bytes = 0;
+    std::optional<PinnedMemory> onHost;
+    std::optional<DeviceMemory> onDevice;
+    Event arrived, taken;  // on the device; from there to the destination
+
+    void grow(size_t wanted);
+  };
+
+  struct Download {
+    ~Download();
+    std::shared_ptr<void> block;
+    Event arrived;
+  };
+
+  void refuseRecording(const char* what) const;
+  void uploadPiece(void* to, const void* from, size_t bytes);
+
+  const OwnedStream& compute_;
+  OwnedStream copies_;
+  std::array<Slot, kSlots> slots_;
+  size_t next_ = 0;
+  std::shared_ptr<BufferPool> downloads_ =
+      std::make_shared<BufferPool>(BufferPool::Source{takePinned, givePinned}, kMostIdleBytes);
+};
+
+}  // namespace dinomaly::cuda

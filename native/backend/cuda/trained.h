@@ -1,0 +1,31 @@
+// The parameters in training, as a table in device memory that the optimiser's kernels read.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cuda/optimizer.h"
+#include "backend/cuda/rounded_weights.h"
+#include "backend/cuda/step.h"
+
+namespace dinomaly::cuda {
+
+class Trained {
+ public:
+  void set(const TrainedTensor* tensors, int64_t count);
+  /// Norm, clipping and one step of all of them, their rounded copies included.
+  void step(Stream stream, Backend& backend, Step* step, const RoundedWeights& rounded);
+  /// The rounded copies are others from now on.
+  void forgetTable() { table_ = {}; }
+
+ private:
+  void makeTable(Backend& backend, const RoundedWeights& rounded);
+
+  std::vector<TrainedTensor> tensors_;
+  std::shared_ptr<void> onDevice_, chunks_;
+  OptimizerTable table_{};  // made by the first step, when products have rounded what they read
+  size_t rounded_ = 0;      // copies that there were then
+};
+
+}  // namespace dinomaly::cuda

@@ -1,0 +1,19 @@
+#include "check/device.h"
+#include "core/error.h"
+
+namespace dinomaly::check {
+
+std::unique_ptr<Backend> makeDevice(const std::string& precision) {
+  if (precision != "f32") throw Error("ERR_INVALID_ARGUMENT", "--precision: expected f32, found " + precision);
+  return makeCpuBackend(0);
+}
+
+int64_t deviceBytesUsed() {
+  return 0;
+}
+
+std::string deviceText() {
+  return "CPU, oneDNN " + oneDnnVersion();
+}
+
+}  // namespace dinomaly::check

@@ -1,0 +1,88 @@
+// GELU, dropout and scaled sums.
+#include "table/cases.h"
+
+namespace dinomaly::table {
+namespace {
+
+constexpr float kTails = 12;  // into GELU's, unless they are the only values
+constexpr uint64_t kSeed = 0x123456789abc;
+
+Case base(const std::string& operation, const std::string& shape, std::vector<Operand> operands, double flops) {
+  Case c{operation, shape, std::move(operands)};
+  c.tolerance = {1e-6};
+  c.flops = flops;
+  c.source = "elementwise.cu";
+  return c;
+}
+
+float scaleOf(int64_t size) {
+  return size > 1 ? kTails : 1;
+}
+
+Case geluOf(int64_t size) {
+  Case c =
+      base("gelu", shapeText(size), {activations(Access::write, size), activations(Access::read, size, scaleOf(size))},
+           20.0 * static_cast<double>(size));
+  c.run = [size](Backend& b, const Placed& p) { b.gelu(p.e(0), p.e(1), size); };
+  return c;
+}
+
+Case geluGradientOf(int64_t size, bool inPlace) {
+  Case c = base(inPlace ? "geluGradient in place" : "geluGradient", shapeText(size),
+                {activations(inPlace ? Access::update : Access::write, size),
+                 activations(Access::read, inPlace ? 0 : size), activations(Access::read, size, scaleOf(size))},
+                30.0 * static_cast<double>(size));
+  c.run = [size, inPlace](Backend& b, const Placed& p) { b.geluGradient(p.e(0), p.e(inPlace ? 0 : 1), p.e(2), size); };
+  return c;
+}
+
+Case addScaledOf(int64_t size) {
+  Case c =
+      base("addScaled", shapeText(size), {activations(Access::update, size), activations(Access::read, size, kTails)},
+           2.0 * static_cast<double>(size));
+  c.run = [size](Backend& b, const Placed& p) { b.addScaled(p.e(0), p.e(1), 0.3f, size); };
+  return c;
+}
+
+Case dropoutOf(int64_t rows, int64_t dim, float rate, bool inPlace) {
+  Case c = base(std::string("dropout") + (inPlace ? " in place" : "") + ", rate " + std::to_string(rate).substr(0, 3),
+                shapeText(rows, dim),
+                {activations(inPlace ? Access::update : Access::write, rows * dim),
+                 activations(Access::read, inPlace ? 0 : rows * dim)},
+                static_cast<double>(rows * dim));
+  c.prepare = [](Backend& b, const Placed&) {
+    StepNumbers numbers;
+    numbers.seed = kSeed;
+    numbers.iteration = 7;
+    b.beginStep(numbers);
+  };
+  c.run = [=](Backend& b, const Placed& p) { b.dropout(p.e(0), p.e(inPlace ? 0 : 1), rows, dim, {rate, 1}); };
+  return c;
+}
+
+}  // namespace
+
+Cases elementwiseCases() {
+  Case inPlace = geluOf(1001);
+  inPlace.operation = "gelu in place";
+  inPlace.operands = {activations(Access::update, 1001, kTails)};
+  inPlace.run = [](Backend& b, const Placed& p) { b.gelu(p.e(0), p.e(0), 1001); };
+  Cases all = {std::move(inPlace), geluGradientOf(1001, true), dropoutOf(37, 130, 0.4f, true)};
+  for (int64_t size : {1, 20011}) {
+    all.push_back(geluOf(size));
+    all.push_back(geluGradientOf(size, false));
+    all.push_back(addScaledOf(size));
+  }
+  for (float rate : {0.0f, 0.2f, 0.4f}) all.push_back(dropoutOf(37, 130, rate, false));
+  all.push_back(dropoutOf(1, 5, 0.4f, false));
+  all.push_back(dropoutOf(5, 1024, 0.4f, false));
+  return all;
+}
+
+Cases elementwiseCases(const Network& n) {
+  const int64_t wide = n.rows() * 4 * n.dim;
+  return {geluOf(wide), geluGradientOf(wide, true), addScaledOf(n.rows() * n.dim),
+          dropoutOf(n.rows(), n.dim, 0.4f, false), dropoutOf(n.rows(), 4 * n.dim, 0.4f, true)};
+}
+
+}  // namespace dinomaly::table

@@ -1,0 +1,91 @@
+// From pictures to tokens, and between tokens and patches.
+#include "table/cases.h"
+
+namespace dinomaly::table {
+namespace {
+
+constexpr int64_t kPatch = 14;
+
+Case base(const std::string& operation, const std::string& shape, std::vector<Operand> operands, int64_t written,
+          double flopsEach) {
+  Case c{operation, shape, std::move(operands)};
+  c.tolerance = {1e-6};
+  c.flops = flopsEach * static_cast<double>(written);
+  c.source = "tokens.cu";
+  return c;
+}
+
+Case fromPixels(int64_t images, int64_t h, int64_t w) {
+  const int64_t size = images * 3 * h * w;
+  Case c =
+      base("patchesFromPixels", shapeText(images, h, w), {activations(Access::write, size), pixels(size)}, size, 2);
+  c.run = [=](Backend& b, const Placed& p) { b.patchesFromPixels(p.e(0), p.bytes(1), images, h, w, kPatch); };
+  return c;
+}
+
+Case fromTensor(int64_t images, int64_t h, int64_t w) {
+  const int64_t size = images * 3 * h * w;
+  Case c = base("patchesFromTensor", shapeText(images, h, w),
+                {activations(Access::write, size), floats(Access::read, size)}, size, 0);
+  c.run = [=](Backend& b, const Placed& p) { b.patchesFromTensor(p.e(0), p.f(1), images, h, w, kPatch); };
+  return c;
+}
+
+struct Shape {
+  int64_t images, patches, registers, dim;
+  int64_t tokens() const { return 1 + registers + patches; }
+  int64_t all() const { return images * tokens() * dim; }
+  int64_t ofPatches() const { return images * patches * dim; }
+  std::string text() const { return shapeText(images, patches, dim) + ", registers " + std::to_string(registers); }
+};
+
+Case embedding(const Shape& s) {
+  Case c =
+      base("embed", s.text(),
+           {activations(Access::write, s.all()), activations(Access::read, s.ofPatches()), floats(Access::read, s.dim),
+            floats(Access::read, s.registers * s.dim), floats(Access::read, (1 + s.patches) * s.dim)},
+           s.all(), 1);
+  c.run = [=](Backend& b, const Placed& p) {
+    b.embed(p.e(0), p.e(1), p.f(2), s.registers ? p.f(3) : nullptr, p.f(4), s.images, s.patches, s.registers, s.dim);
+  };
+  return c;
+}
+
+Case take(const Shape& s, bool add) {
+  // What is read of the tokens is the patches.
+  Case c = base(add ? "takePatches, added" : "takePatches", s.text(),
+                {activations(add ? Access::update : Access::write, s.ofPatches()), activations(Access::read, s.all())},
+                s.ofPatches(), add ? 2 : 1);
+  c.run = [=](Backend& b, const Placed& p) {
+    b.takePatches(p.e(0), p.e(1), 0.25f, add, s.images, s.tokens(), s.patches, s.dim);
+  };
+  return c;
+}
+
+Case put(const Shape& s) {
+  Case c = base("putPatches", s.text(),
+                {activations(Access::update, s.all()), activations(Access::read, s.ofPatches())}, s.ofPatches(), 2);
+  c.run = [=](Backend& b, const Placed& p) {
+    b.putPatches(p.e(0), p.e(1), 0.25f, s.images, s.tokens(), s.patches, s.dim);
+  };
+  return c;
+}
+
+}  // namespace
+
+Cases tokenCases() {
+  Cases all = {fromPixels(2, 28, 42), fromTensor(2, 28, 42), fromPixels(1, 14, 14), fromTensor(3, 56, 28)};
+  for (const Shape& s : {Shape{3, 20, 0, 33}, {3, 20, 4, 33}, {1, 1, 4, 128}, {1, 400, 4, 64}}) {
+    all.push_back(embedding(s));
+    for (bool add : {false, true}) all.push_back(take(s, add));
+    all.push_back(put(s));
+  }
+  return all;
+}
+
+Cases tokenCases(const Network& n) {
+  const Shape s{n.images, n.patches(), 4, n.dim};
+  return {fromPixels(n.images, n.side, n.side), embedding(s), take(s, false), take(s, true), put(s)};
+}
+
+}  // namespace dinomaly::table

@@ -1,0 +1,36 @@
+// The backends that the table runs on, in every precision that they have.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace dinomaly::table {
+
+using Work = std::function<void(Backend&)>;
+
+/// A way to run that must change no bit.
+struct Variation {
+  std::string name;
+  std::function<void(const Work&)> run;
+};
+
+struct Device {
+  std::string backend;    // cpu, cuda
+  std::string precision;  // f32, tf32, bf16
+  std::function<std::unique_ptr<Backend>()> make;
+  std::vector<Variation> variations;
+  bool emulated = false;
+
+  std::string name() const { return backend + (emulated ? " (emulated) " : " ") + precision; }
+};
+
+/// Throw Error where there are none.
+std::vector<Device> cpuDevices();
+std::vector<Device> cudaDevices();
+
+}  // namespace dinomaly::table

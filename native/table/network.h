@@ -1,0 +1,22 @@
+// The network's shapes, at which operations are measured.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dinomaly::table {
+
+struct Network {
+  std::string name;
+  int64_t images, side, dim, heads;
+
+  int64_t patches() const { return side / 14 * (side / 14); }
+  int64_t tokens() const { return 1 + 4 + patches(); }  // with the registers
+  int64_t rows() const { return images * tokens(); }
+};
+
+/// Those to measure on cpu or cuda.
+std::vector<Network> networksFor(const std::string& backend);
+
+}  // namespace dinomaly::table

@@ -1,0 +1,143 @@
+// Pools of blocks, and copies between host and device on streams that run their work early or late.
+#include <set>
+
+#include "backend/cuda/staging.h"
+#include "counted_memory.h"
+#include "cuda_support.h"
+#include "error_code.h"
+
+using namespace dinomaly;
+using namespace dinomaly::cuda;
+
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+
+/// Restores what other tests rely on.
+struct LateStreams {
+  explicit LateStreams(bool late) { emulated::setLateStreams(late); }
+  ~LateStreams() { emulated::setLateStreams(false); }
+};
+
+/// Of `count` blocks that are held at once.
+std::set<void*> addressesOf(BufferPool& pool, int64_t bytes, int count) {
+  std::vector<std::shared_ptr<void>> held;
+  std::set<void*> addresses;
+  for (int i = 0; i < count; ++i) addresses.insert(held.emplace_back(pool.allocateBytes(bytes)).get());
+  return addresses;
+}
+
+/// Uploads to one destination and keeps what it was in between, as operations would read it.
+void checkUploads(const std::vector<size_t>& sizes) {
+  for (const bool lateCompute : {false, true}) {
+    for (const bool lateCopies : {false, true}) {
+      CAPTURE(lateCompute);
+      CAPTURE(lateCopies);
+      emulated::setLateStreams(lateCompute);
+      const OwnedStream compute;
+      const LateStreams late(lateCopies);
+      Staging staging(compute);
+      const size_t largest = *std::max_element(sizes.begin(), sizes.end());
+      std::vector<unsigned char> there(largest), host(largest), back(largest);
+      std::vector<std::vector<unsigned char>> seen;
+      for (const size_t size : sizes) seen.emplace_back(size, static_cast<unsigned char>(0xEE));
+      for (size_t i = 0; i < sizes.size(); ++i) {
+        for (size_t j = 0; j < sizes[i]; ++j) host[j] = static_cast<unsigned char>(j * 7 + j / 4096 + i);
+        staging.upload(there.data(), host.data(), sizes[i]);
+        std::fill(host.begin(), host.end(), static_cast<unsigned char>(0xDD));  // which the caller is free to do
+        copyOnDevice(compute, seen[i].data(), there.data(), sizes[i]);
+      }
+      for (size_t i = 0; i < sizes.size(); ++i) {
+        staging.download(back.data(), seen[i].data(), sizes[i]);
+        size_t wrong = 0;
+        for (size_t j = 0; j < sizes[i]; ++j) wrong += back[j] != static_cast<unsigned char>(j * 7 + j / 4096 + i);
+        CHECK(wrong == 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("uploads arrive in order, whichever stream is late, and overtake nothing that reads their destination") {
+  checkUploads({100, 100, 100, 100, 100, 100, 100, 100});
+  checkUploads({1, 5000, 0, 70000, 3, 20000, 150000, 4096, 4097, 300000});
+  checkUploads({(size_t{16} << 20) + 13, 4, (size_t{8} << 20) + 1, size_t{8} << 20});
+}
+
+TEST_CASE("an upload that is under way arrives though its staging is dropped") {
+  const LateStreams late(true);
+  const OwnedStream compute;
+  std::vector<float> there(5), host{1, 2, 3, 4, 5};
+  {
+    Staging staging(compute);
+    staging.upload(there.data(), host.data(), 5 * sizeof(float));
+  }
+  compute.synchronize();
+  CHECK(there == host);
+}
+
+TEST_CASE("uploads and downloads are no part of a recording") {
+  const OwnedStream stream;
+  Staging staging(stream);
+  float x = 1, y = 2;
+  REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  CHECK(errorCode([&] { staging.upload(&y, &x, sizeof x); }) == "ERR_INTERNAL");
+  CHECK(errorCode([&] { staging.download(&y, &x, sizeof x); }) == "ERR_INTERNAL");
+  cudaGraph_t graph = nullptr;
+  REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  cudaGraphDestroy(graph);
+  CHECK(y == 2);
+  staging.upload(&y, &x, sizeof x);
+  CHECK(y == 1);
+}
+
+TEST_CASE("a pool hands out freed blocks again and gives back what is more than it may keep") {
+  const CountedMemory memory;
+  const auto pool = std::make_shared<BufferPool>(CountedMemory::source(), 1000);
+  const std::set<void*> first = addressesOf(*pool, 300, 2);  // of 320 bytes each
+  CHECK(addressesOf(*pool, 257, 2) == first);
+  CHECK(memory.takenBlocks == 2);
+  CHECK(memory.givenBlocks == 0);
+  addressesOf(*pool, 300, 4);
+  CHECK(memory.heldBytes <= 1000);
+  pool->allocateBytes(2000);
+  CHECK(memory.heldBytes <= 1000);
+  CHECK(pool->allocateBytes(0).get() != nullptr);
+}
+
+TEST_CASE("a pool that is short of memory gives back what is idle, and then says so") {
+  const CountedMemory memory;
+  const auto pool = std::make_shared<BufferPool>(CountedMemory::source(), kNoLimit);
+  memory.mostBytes = 1024;
+  pool->allocateBytes(640);
+  const std::shared_ptr<void> held = pool->allocateBytes(1024);
+  CHECK(errorCode([&] { pool->allocateBytes(64); }) == "ERR_OUT_OF_MEMORY");
+}
+
+TEST_CASE("a pool inside another keeps its blocks until it is closed") {
+  const CountedMemory memory;
+  const auto pool = std::make_shared<BufferPool>(CountedMemory::source(), kNoLimit);
+  const std::set<void*> idle = addressesOf(*pool, 64, 3);
+  const auto inside = std::make_shared<BufferPool>(pool);
+  std::shared_ptr<void> held = inside->allocateBytes(64);
+  const std::set<void*> own = addressesOf(*inside, 64, 2);
+  CHECK(addressesOf(*inside, 64, 2) == own);
+  CHECK(memory.takenBlocks == 3);  // of the parent's idle ones
+  for (void* address : addressesOf(*pool, 64, 3)) CHECK(!idle.count(address));
+
+  memory.mostBytes = memory.heldBytes;  // even where memory is short
+  pool->allocateBytes(128);             // of what the parent has idle
+  CHECK(errorCode([&] { inside->allocateBytes(1024); }) == "ERR_OUT_OF_MEMORY");
+  CHECK(addressesOf(*inside, 64, 2) == own);
+  memory.mostBytes = kNoLimit;
+
+  inside->close();
+  std::set<void*> handedOut = addressesOf(*pool, 64, 8);
+  for (void* address : own) CHECK(handedOut.count(address));
+  CHECK(!handedOut.count(held.get()));
+  *static_cast<float*>(held.get()) = 1;
+  void* const last = held.get();
+  held.reset();
+  CHECK(addressesOf(*pool, 64, 9).count(last));
+}

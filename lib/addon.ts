@@ -126,8 +126,11 @@ export interface NativeModel {
   ): Promise<{ encoder: NativeTensor[]; decoder: NativeTensor[]; maps: NativeTensor; scores: Float32Array }>;
   /** One picture, `side` x `side` RGB bytes; map 256 x 256. */
   score(pixels: Uint8Array, side: number, cancel: CancelToken): Promise<{ score: number; map: Float32Array }>;
-  /** Starts or ends a training run: makes optimiser state and feature cache (at most `cacheBytes`), or frees both. */
-  beginTraining(options: { side: number; cacheBytes: number }): Promise<void>;
+  /**
+   * Starts or ends a training run: makes optimiser state and feature cache (at most `cacheBytes`), or frees both.
+   * `batchSize`: of pictures of a data set, so many of which a device encodes at once.
+   */
+  beginTraining(options: { side: number; batchSize: number; cacheBytes: number }): Promise<void>;
   endTraining(): Promise<void>;
   /** Whether the encoder features of this picture are kept, so that the next step needs no pixels of it. */
   hasFeatures(id: number): boolean;
@@ -168,6 +171,8 @@ export interface Addon {
    * crash or hang, and leaves a context on each GPU: for processes that were started for it.
    */
   deviceReport(library: string, cublasLt: string | null): DeviceReport;
+  /** From now on this process is killed when the thread that started it ends. */
+  endWithParent(): void;
   /** Pillow's bilinear resize of an RGB picture to resize x resize, then the centre crop. crop*crop*3 bytes. */
   prepareImage(pixels: Uint8Array, width: number, height: number, resize: number, crop: number): Promise<Uint8Array>;
   /** A mode-L mask, resized and cropped as pictures are, then nearest to 256x256: 1 where above 0. */

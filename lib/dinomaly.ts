@@ -48,7 +48,9 @@ export class Dinomaly {
   #training: AbortController | undefined;
   /** Settles when nothing of the last training is left; an aborted one ends behind what waits for the network. */
   #lastTraining: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  /** Calls that are under way. */
+  #calls = 0;
+  #disposal: Promise<void> | undefined;
 
   private constructor(network: Network) {
     this.#network = network;
@@ -88,8 +90,9 @@ export class Dinomaly {
 
   /**
    * Trains bottleneck and decoder on good pictures (paper, 3 and 4.1; schedules as released). A data set is shuffled
-   * epoch by epoch, the last incomplete batch dropped, the encoder's features kept in up to a quarter of the machine's
-   * memory. Of an iterable every tensor is one batch. `score` works meanwhile, with the weights of the moment.
+   * epoch by epoch, the last incomplete batch dropped. The encoder's features are kept: on a GPU while more than a third
+   * of its memory is free; else, and on the CPU, in up to a quarter of the machine's memory. Of an iterable every tensor
+   * is one batch. `score` works meanwhile, with the weights of the moment.
    *
    * @throws ERR_DATASET, ERR_IMAGE_UNREADABLE, ERR_LOSS_NOT_FINITE, ERR_RESUME_MISMATCH, ERR_IO, ERR_BUSY (trained
    *   already), ERR_OUT_OF_MEMORY, ERR_INVALID_ARGUMENT, ERR_DISPOSED; what `onProgress` or the iterable throws. The
@@ -115,8 +118,9 @@ export class Dinomaly {
   }
 
   /**
-   * How abnormal a picture is, and where. Calls made at the same time go through the network together; a result never
-   * depends on what it was batched with.
+   * How abnormal a picture is, and where. Calls made at the same time go through the network together. On the CPU a
+   * result never depends on what it was batched with. On a GPU it may, in its last bits, since products of other sizes
+   * are added up in another order; `deterministic: true` scores pictures one by one.
    *
    * @returns for one picture one result, for an array an array in its order (of which one failure fails all)
    * @throws ERR_IMAGE_UNREADABLE, ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY, ERR_DISPOSED
@@ -175,9 +179,7 @@ export class Dinomaly {
 
   /** Stops what is under way (it rejects with ERR_DISPOSED) and frees the model's memory and thread. Twice is once. */
   dispose(): Promise<void> {
-    this.#disposed = true;
-    this.#training?.abort(disposedError());
-    return this.#network.native.dispose();
+    return (this.#disposal ??= this.#end());
   }
 
   /** {@link dispose}, for `await using`. */
@@ -185,12 +187,25 @@ export class Dinomaly {
     return this.dispose();
   }
 
+  async #end(): Promise<void> {
+    const { native, tuning } = this.#network;
+    this.#training?.abort(disposedError());
+    if (this.#calls === 0) await tuning.keep(); // else it would wait for what is to be stopped
+    await native.dispose();
+    await tuning.settled();
+  }
+
   #call<T>(run: () => Promise<T>): Promise<T> {
     return called(async () => {
-      if (this.#disposed) throw disposedError();
-      const result = await run();
-      this.#network.worked();
-      return result;
+      if (this.#disposal) throw disposedError();
+      this.#calls++;
+      try {
+        const result = await run();
+        this.#network.tuning.worked();
+        return result;
+      } finally {
+        this.#calls--;
+      }
     });
   }
 }

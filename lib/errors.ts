@@ -11,6 +11,7 @@ export const errorCodes = {
   ERR_RESUME_MISMATCH: 'A checkpoint was made with other options than those given to resume it',
   ERR_OUT_OF_MEMORY: 'Memory ran out; the model stays usable',
   ERR_DEVICE_UNAVAILABLE: 'The device or precision asked for is not there',
+  ERR_DEVICE_LOST: 'The GPU was lost or reset, or a kernel failed; models on it must be disposed of and made anew',
   ERR_DISPOSED: 'The model was disposed of',
   ERR_BUSY: 'The model is training already',
   ERR_IO: 'A file could not be written; the one that was there before is untouched',

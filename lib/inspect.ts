@@ -30,8 +30,8 @@ export interface MachineReport {
   isa: string;
   /** Version of oneDNN, which multiplies the matrices inside attention. */
   oneDNN: string;
-  /** Folder of downloaded encoders. */
-  hubCache: string;
+  /** Folder of downloaded encoders; null: the user has no home folder that it could be in. */
+  hubCache: string | null;
 }
 
 /** A tensor of a file, by the file's own name. */
@@ -75,8 +75,16 @@ export async function machine(): Promise<MachineReport> {
     threads: os.availableParallelism(),
     isa,
     oneDNN,
-    hubCache: getHFHubCachePath(),
+    hubCache: hubCache(),
   };
+}
+
+function hubCache(): string | null {
+  try {
+    return getHFHubCachePath();
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { NativeModel } from './addon';
+import type { TuningKeeper } from './device';
 import type { Limit } from './limit';
 import type { ModelConfig } from './types';
 
@@ -8,8 +9,7 @@ export interface Network {
   config: ModelConfig;
   /** Where it runs. */
   device: 'cpu' | `cuda:${number}`;
-  /** To be called when it has computed something. */
-  worked: () => void;
+  tuning: TuningKeeper;
   /** Bounds how many decoded pictures that are scored this model holds in memory. */
   pictures: Limit;
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { addon, type NativeDevice, type NativeModel } from './addon';
 import { embeddedEncoder, encoders } from './encoders';
 import { partialShape, resolveConfig, resolveEncoder } from './config';
-import { recallTuning, resolveRuntime, tuningKeeper } from './device';
+import { keepsNothing, recallTuning, resolveRuntime, tuningKeeper } from './device';
 import { DinomalyError } from './errors';
 import { Limit } from './limit';
 import { configOf, loadEncoder, loadModel } from './modelFile';
@@ -48,19 +48,20 @@ async function start(
   fill: (native: NativeModel) => Promise<void>,
 ): Promise<Network> {
   const { encoder, decoderDepth, groups, dropout } = config;
+  const measures = runtime.device === 'cuda' && runtime.measure;
   checkMemory(config);
   const native = new (addon().Model)({ encoder, decoderDepth, groups, dropout, ...runtime });
   try {
     await native.load([]); // a job like others, done once the network is built: parameters() would block until then
-    if (runtime.device === 'cuda') await recallTuning(native);
+    if (measures) await recallTuning(native);
     await fill(native);
   } catch (error) {
     await native.dispose();
     throw error;
   }
   const device = runtime.device === 'cpu' ? 'cpu' : (`cuda:${runtime.ordinal}` as const);
-  const worked = runtime.device === 'cuda' ? tuningKeeper(native) : () => {};
-  return { native, config, device, worked, pictures: new Limit(picturesAtOnce[runtime.device]) };
+  const tuning = measures ? tuningKeeper(native) : keepsNothing;
+  return { native, config, device, tuning, pictures: new Limit(picturesAtOnce[runtime.device]) };
 }
 
 /** Refuses a network that this machine cannot hold: Linux would promise the memory and end the process later. */

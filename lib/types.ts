@@ -57,7 +57,10 @@ export interface ImageSize {
   crop: number;
 }
 
-/** In what matrix products are computed; sums, weights and the optimiser's state are float32 in all of them. */
+/**
+ * In what matrix products are computed, and with `'bf16'` what activations are kept in; sums, weights and the optimiser's
+ * state are float32 in all of them.
+ */
 export type Precision = 'f32' | 'tf32' | 'bf16';
 
 /** Names what is else searched for, to compute on a GPU. */
@@ -73,7 +76,7 @@ export interface RuntimeOptions {
   /**
    * Default `'auto'`: a GPU that can be computed on, else the CPU, with one warning if there is a GPU that cannot.
    * `'cuda'` is the first GPU that can, `'cuda:N'` the one with that number among those that `CUDA_VISIBLE_DEVICES` lets
-   * CUDA see; both throw ERR_DEVICE_UNAVAILABLE, saying what was looked for, where there is none.
+   * CUDA see (where it hides all, `'auto'` is the CPU); both throw ERR_DEVICE_UNAVAILABLE, saying what was looked for, where there is none.
    */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
   /**
@@ -85,8 +88,9 @@ export interface RuntimeOptions {
   cuda?: CudaOptions;
   /**
    * Default false: a GPU's algorithms for matrix products are timed where they are first needed, and kept in the cache
-   * folder and in checkpoints. True: nothing is timed, so that another process without what was kept computes the same
-   * bits. The CPU always does.
+   * folder and in checkpoints; another process may then choose others and differ in last bits. True: nothing is timed,
+   * nothing that was timed is read from the cache folder, and pictures are scored one by one: the same GPU, driver, library
+   * and cuBLASLt give the same bits. The CPU always does.
    */
   deterministic?: boolean;
   /** Threads of this model's computations. Default: as many as the machine has cores. Results do not depend on it. */
@@ -239,9 +243,9 @@ export interface TrainOptions {
    */
   checkpoint?: { path: string; every?: number };
   /**
-   * Goes on from `checkpoint.path` if that exists, and ends with the same bytes as a run that was never stopped. All
-   * options that matter to them must be as they were (ERR_RESUME_MISMATCH), and an iterable is given from its start.
-   * Default false.
+   * Goes on from `checkpoint.path` if that exists, and ends with the same bytes as a run that was never stopped (on a GPU
+   * with `deterministic: true`). All options that matter to them must be as they were (ERR_RESUME_MISMATCH), and an
+   * iterable is given from its start. Default false.
    */
   resume?: boolean;
   /** Default `'stop'`. */

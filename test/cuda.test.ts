@@ -1,11 +1,12 @@
 // Models on the emulated device, through the same library, search and calls as on a GPU.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type CreateOptions, Dinomaly, type ScoreResult, type TrainProgress } from '../lib';
 import { openWeights } from '../lib/weights';
 import { rejection } from './support/error';
-import { emulated } from './support/deviceLibrary';
+import { emulated, touch } from './support/deviceLibrary';
+import { runScript } from './support/runScript';
 import { batch, batches, disposing, picture, small, smallDataset } from './support/small';
 import { temporaryFolder } from './support/temporaryFolder';
 
@@ -143,4 +144,59 @@ test('a worker thread computes what the main thread does', async () => {
   const found = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   expect(found).toBe(score);
   await worker.terminate();
+});
+
+describe('what was measured', () => {
+  const tuning = path.join(folder, 'cache/dinomaly-native/tuning.txt');
+  const kept = (): string[] => readFileSync(tuning, 'utf8').split('\n').slice(1, -1).sort();
+
+  /** Scores one picture with a model that is disposed of at once. */
+  async function scoreOnce(options: CreateOptions): Promise<void> {
+    const model = await Dinomaly.create({ ...cuda, ...options });
+    await model.score(picture(1));
+    await model.dispose();
+  }
+
+  beforeEach(() => rmSync(tuning, { force: true }));
+
+  test('is kept when a model is disposed of, together with what others keep', async () => {
+    await scoreOnce({ precision: 'bf16' });
+    const first = kept();
+    expect(first.length).toBeGreaterThan(0);
+    rmSync(tuning);
+    await scoreOnce({ precision: 'f32' });
+    const second = kept();
+    await scoreOnce({ precision: 'bf16' });
+    expect(kept()).toEqual([...first, ...second].sort());
+  });
+
+  test('within a minute of the last time is kept too', async () => {
+    await scoreOnce({});
+    const ofOnePicture = kept();
+    const model = await Dinomaly.create(cuda);
+    await model.score(picture(1)); // kept, and the next not before a minute
+    await model.infer(batch(1, 3));
+    await model.dispose();
+    expect(kept()).toEqual(expect.arrayContaining(ofOnePicture));
+    expect(kept().length).toBeGreaterThan(ofOnePicture.length);
+  });
+
+  test('is not waited for by a dispose() that stops what runs', async () => {
+    const model = await Dinomaly.create(cuda);
+    const run = rejection(model.train(smallDataset(), { iterations: 100_000, batchSize: 4 }), 'ERR_DISPOSED');
+    await model.dispose();
+    await run;
+  });
+
+  test.each([true, false])('and is damaged is left alone: %s, as a model is deterministic', async (deterministic) => {
+    touch(tuning, 'damaged');
+    await scoreOnce({ deterministic });
+    expect(readFileSync(tuning, 'utf8') === 'damaged').toBe(deterministic);
+  });
+});
+
+test('create and dispose 200 times keeps no memory', async () => {
+  const run = { flags: ['--expose-gc'], args: [emulated] };
+  const { early, late } = (await runScript('createAndDispose.mjs', run)) as Record<string, number>;
+  expect(late! - early!).toBeLessThan(0.1 * early!);
 });

@@ -1,18 +1,9 @@
-import { execFile } from 'node:child_process';
-import path from 'node:path';
-import { promisify } from 'node:util';
 import { Dinomaly } from '../lib';
 import { rejection } from './support/error';
+import { runScript } from './support/runScript';
 import { batches, disposing, picture, small, smallDataset } from './support/small';
 
 const opened = disposing();
-
-/** Runs a script of `support` against the built package; what it prints, as JSON. */
-async function runScript(name: string, ...args: string[]): Promise<unknown> {
-  const script = path.join(__dirname, 'support', name);
-  const { stdout } = await promisify(execFile)(process.execPath, [...args, script], { timeout: 100_000 });
-  return JSON.parse(stdout);
-}
 
 describe('dispose', () => {
   test('may be called twice; every later call rejects', async () => {
@@ -71,7 +62,10 @@ test('stateDict has the released names', async () => {
 });
 
 test('create and dispose 200 times keeps no memory', async () => {
-  const { early, late } = (await runScript('createAndDispose.mjs', '--expose-gc')) as Record<string, number>;
+  const { early, late } = (await runScript('createAndDispose.mjs', { flags: ['--expose-gc'] })) as Record<
+    string,
+    number
+  >;
   expect(late! - early!).toBeLessThan(0.1 * early!);
 });
 

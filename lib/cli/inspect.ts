@@ -35,7 +35,7 @@ function machineText(report: MachineReport): string {
     threads: report.threads,
     oneDNN: report.oneDNN,
     GPUs: report.gpus.join(', ') || 'none',
-    'hub cache': report.hubCache,
+    'hub cache': report.hubCache ?? 'none',
   });
   return `${fields}\n\nTo compute on a GPU (device: 'cuda'):\n${report.cuda.text}`;
 }

@@ -6,6 +6,7 @@ export interface RuntimeFlags {
   device: NonNullable<RuntimeOptions['device']>;
   precision?: NonNullable<RuntimeOptions['precision']>;
   threads?: number;
+  deterministic: boolean;
 }
 
 export interface NetworkFlags {
@@ -39,6 +40,7 @@ export function addRuntimeOptions(command: Command): Command {
       '--precision <name>',
       'f32, or tf32 or bf16 on a GPU of compute capability 8.0 or newer (default: bf16 there, else f32)',
     )
+    .option('--deterministic', 'the same bits from the same GPU in every process, at the cost of speed', false)
     .option('--threads <count>', 'threads to compute with (default: as many as the machine has cores)', toNumber);
 }
 
@@ -88,9 +90,9 @@ export function createOptions(flags: NetworkFlags & RuntimeFlags & { weights?: s
 }
 
 export function loadOptions(flags: NetworkFlags & RuntimeFlags): LoadOptions {
-  const { encoder, resize, crop, dropout, groups, device, precision, threads } = flags;
+  const { encoder, resize, crop, dropout, groups, device, precision, threads, deterministic } = flags;
   const image = given({ resize, crop });
-  return { ...given({ encoder, dropout, groups, threads, precision }), image, device };
+  return { ...given({ encoder, dropout, groups, threads, precision }), image, device, deterministic };
 }
 
 /** Without the fields whose option was not given. */

@@ -33,7 +33,8 @@ interface TrainFlags extends ScheduleFlags, DataFlags, NetworkFlags, RuntimeFlag
 const example = `
 Example:
   $ dinomaly train parts --iterations 5000 --checkpoint parts.checkpoint.safetensors --output parts.safetensors
-Should it be interrupted, the same command with --resume goes on from the checkpoint and ends with the same bytes.`;
+Should it be interrupted, the same command with --resume goes on from the checkpoint and ends with the same bytes (on a
+GPU with --deterministic).`;
 
 export function addTrain(program: Command, signal: AbortSignal): void {
   const command = program

@@ -1,12 +1,14 @@
 // Files in the user's cache folder. Whatever is wrong with one, only time is lost.
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Surroundings } from './surroundings';
 
-export function cacheFile(name: string, { env, home }: Surroundings): string {
+/** Undefined where the user has no folder for it. */
+export function cacheFile(name: string, { env, home }: Surroundings): string | undefined {
   const folder = env['XDG_CACHE_HOME'];
-  const cache = folder && path.isAbsolute(folder) ? folder : path.join(home, '.cache');
-  return path.join(cache, 'dinomaly-native', name);
+  const cache = folder && path.isAbsolute(folder) ? folder : home && path.join(home, '.cache');
+  return cache && path.join(cache, 'dinomaly-native', name);
 }
 
 /** Undefined for a file that is missing, cannot be read or is larger than `mostBytes`. */
@@ -21,11 +23,13 @@ export async function readCached(file: string, mostBytes: number): Promise<strin
 
 /** Whole or not at all. */
 export async function writeCached(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.${Date.now()}`;
+  // Not recursive: where a folder cannot be made, as in /proc, Node would try for ever.
+  for (const folder of [path.dirname(path.dirname(file)), path.dirname(file)]) await mkdir(folder).catch(() => {});
+  const temporary = `${file}.${randomUUID()}`;
+  const created = await open(temporary, 'wx').catch(() => undefined);
+  if (!created) return;
   try {
-    // Not recursive: where a folder cannot be made, as in /proc, Node would try for ever.
-    for (const folder of [path.dirname(path.dirname(file)), path.dirname(file)]) await mkdir(folder).catch(() => {});
-    await writeFile(temporary, text, { flag: 'wx' });
+    await created.writeFile(text).finally(() => created.close());
     await rename(temporary, file);
   } catch {
     await rm(temporary, { force: true }).catch(() => {});

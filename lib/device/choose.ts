@@ -11,20 +11,21 @@ export interface Choice {
 /**
  * The pair with the best score of those that can compute on the GPU; among equals the first.
  *
- * @param ordinal the GPU's number, as CUDA counts them; undefined: each pair's first that it can compute on
+ * @param ordinal the GPU's number, as CUDA counts them; undefined: the lowest on which any pair can compute
  */
 export function choose(tested: Tested[], ordinal: number | undefined): Choice | undefined {
+  const working = tested.flatMap((pair) => (pair.report && pair.problem === '' ? [{ pair, report: pair.report }] : []));
+  const number = ordinal ?? Math.min(...working.map(({ report }) => firstUsable(report)));
   let best: (Choice & { score: number }) | undefined;
-  for (const pair of tested) {
-    if (pair.report === null || pair.problem !== '') continue;
-    const number = ordinal ?? firstUsable(pair.report);
-    const device = pair.report.devices[number];
-    if (!device?.usable || (best && best.score >= pair.report.score)) continue;
-    best = { pair, ordinal: number, device, score: pair.report.score };
+  for (const { pair, report } of working) {
+    const device = report.devices[number];
+    if (!device?.usable || (best && best.score >= report.score)) continue;
+    best = { pair, ordinal: number, device, score: report.score };
   }
   return best;
 }
 
 function firstUsable({ devices }: DeviceReport): number {
-  return devices.findIndex(({ usable }) => usable);
+  const number = devices.findIndex(({ usable }) => usable);
+  return number === -1 ? Infinity : number;
 }

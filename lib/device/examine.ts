@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { packageFolder, type Surroundings } from './surroundings';
+import { marker, packageFolder, type Surroundings } from './surroundings';
+import { deviceReport } from './reportSchema';
 import type { Pair, Tested } from './report';
 
 /** Compiled, also where tests run on the sources: plain Node runs it. */
@@ -11,29 +12,6 @@ const probe = path.join(packageFolder, 'dist', 'device', 'probe.js');
 const mostBytes = 64 * 1024;
 const mostComplaint = 2000;
 
-const count = z.number().int().min(0);
-
-export const deviceReport = z.strictObject({
-  score: count,
-  toolkit: count,
-  driver: count,
-  cublasLt: count,
-  cublasLtPath: z.string(),
-  devices: z
-    .array(
-      z.strictObject({
-        name: z.string(),
-        capability: z.string().regex(/^\d+\.\d+$/),
-        processors: count,
-        memoryBytes: count,
-        freeBytes: count,
-        usable: z.boolean(),
-      }),
-    )
-    .max(16),
-  problem: z.string(),
-});
-
 const answer = z.strictObject({ report: deviceReport.nullable(), problem: z.string() });
 
 /** What became of the child: what it wrote, or why that is of no use. */
@@ -41,6 +19,11 @@ type Outcome = { text: string } | { problem: string };
 
 /** Tests a pair in a process of its own. Never rejects: crashes, hangs and nonsense are findings. */
 export async function examine(pair: Pair, surroundings: Surroundings): Promise<Tested> {
+  // In a program that is one file with Node in it, the child is that program again, and would start its own.
+  if (surroundings.env[marker] !== undefined) {
+    const problem = `not tested, since this process was started as such a test itself (${marker} is set)`;
+    return { ...pair, report: null, problem };
+  }
   const outcome = await runProbe(pair, surroundings).catch(notStarted);
   if ('problem' in outcome) return { ...pair, report: null, problem: outcome.problem };
   const parsed = answer.safeParse(parseJson(outcome.text));
@@ -78,10 +61,10 @@ function runProbe({ library, cublasLt }: Pair, { env, timeLimit }: Surroundings)
       // Nothing that a library prints by itself (stdout) is mistaken for its report.
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       // NODE_OPTIONS may make a process wait for a debugger; in Electron execPath is no plain Node without the other.
-      env: { ...env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' },
+      env: { ...env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1', [marker]: String(process.pid) },
     });
-    const kill = () => child.kill('SIGKILL');
-    process.once('exit', kill);
+    // A child that was not started has no id, and a signal to it would reach this process's own group.
+    const kill = () => child.pid !== undefined && child.kill('SIGKILL');
     const end = (outcome: Outcome) => {
       process.off('exit', kill);
       clearTimeout(timer);
@@ -89,21 +72,29 @@ function runProbe({ library, cublasLt }: Pair, { env, timeLimit }: Surroundings)
       release(child);
       resolve(outcome);
     };
+    child.on('error', (error) => end(notStarted(error)));
+    process.once('exit', kill);
     // Not waiting for the end of what was killed: a process that hangs in a driver may never end.
     const timer = setTimeout(() => {
       end({ problem: `its test did not end within ${timeLimit / 1000} s` });
     }, timeLimit);
-    const written = collect(child.stdio[3] as Readable, mostBytes, () => {
+    const [, , stderr, report] = pipesOf(child);
+    if (!stderr || !report) return; // 'error' follows, and says why
+    const written = collect(report, mostBytes, () => {
       end({ problem: `its test wrote more than ${mostBytes} bytes` });
     });
-    const complaint = collect(child.stderr as Readable, mostComplaint);
-    child.on('error', (error) => end(notStarted(error)));
+    const complaint = collect(stderr, mostComplaint);
     child.on('close', (code, signal) => {
       const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
       const said = complaint().trim();
       end(code === 0 ? { text: written() } : { problem: `its test ended with ${how}${said && `: ${said}`}` });
     });
   });
+}
+
+/** None where this process may open no more files. */
+function pipesOf(child: ChildProcess): (Readable | null | undefined)[] {
+  return (child.stdio as unknown as (Readable | null)[] | undefined) ?? [];
 }
 
 /** Collects up to `most` bytes of what comes; the rest is dropped, and `onMore` called once. */
@@ -121,6 +112,6 @@ function collect(stream: Readable, most: number, onMore?: () => void): () => str
 
 /** Lets this process end without the child. */
 function release(child: ChildProcess): void {
-  for (const stream of child.stdio) stream?.destroy();
+  for (const stream of pipesOf(child)) stream?.destroy();
   child.unref();
 }

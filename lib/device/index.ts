@@ -8,7 +8,7 @@ import { chooseCuda, inspectCuda } from './search';
 import { surroundings, type Surroundings } from './surroundings';
 
 export { inspectCuda, surroundings };
-export { recallTuning, tuningKeeper } from './tuning';
+export { keepsNothing, recallTuning, tuningKeeper, type TuningKeeper } from './tuning';
 export type { CudaCandidate, CudaReport, Look } from './report';
 
 const precisions: readonly string[] = ['f32', 'tf32', 'bf16'] satisfies Precision[];
@@ -39,13 +39,18 @@ export async function resolveRuntime(
     throw invalid('device', `'auto', 'cpu', 'cuda' or 'cuda:<number>'`, device);
 
   const { gpus } = addon().info();
-  if (isCuda !== undefined || (device === 'auto' && gpus.length > 0)) {
+  if (isCuda !== undefined || (device === 'auto' && gpus.length > 0 && !areHidden(around))) {
     const found = await chooseCuda(ordinal, cuda, around);
     if ('pair' in found) return onCuda(found, precision, { threads, deterministic });
     if (isCuda !== undefined) throw noGpu(device, found.text);
     warnUnused(gpus, found.text);
   }
   return onCpu(precision, threads);
+}
+
+/** Whether the user wants no GPU to be seen, as CUDA reads the variable. */
+function areHidden({ env }: Surroundings): boolean {
+  return ['', '-1', 'NoDevFiles'].includes(env['CUDA_VISIBLE_DEVICES']?.trim() ?? '0');
 }
 
 function checkPrecision(precision: string | undefined): Precision | undefined {

@@ -22,6 +22,8 @@ export async function cublasLtPlaces(major: number, surroundings: Surroundings):
   return [
     place('LD_LIBRARY_PATH', absolute(env['LD_LIBRARY_PATH']?.split(':'))),
     place('CUDA_PATH', absolute([env['CUDA_PATH']]).flatMap(under('lib64', 'lib'))),
+    place('CUDA_HOME', absolute([env['CUDA_HOME']]).flatMap(under('lib64', 'lib'))),
+    place('CONDA_PREFIX', absolute([env['CONDA_PREFIX']]).flatMap(under('lib'))),
     place('/usr/local/cuda*', (await toolkits(system)).flatMap(under('lib64', 'targets/x86_64-linux/lib'))),
     { name: "the system's loader", paths: null },
     place(
@@ -49,7 +51,7 @@ async function toolkits(system: string): Promise<string[]> {
 
 /** Folders of Python's installed packages: the active environment's, the user's, the system's. */
 async function sitePackages({ env, home, system }: Surroundings): Promise<string[]> {
-  const environments = absolute([env['VIRTUAL_ENV'], env['CONDA_PREFIX'], path.join(home, '.local')]);
+  const environments = absolute([env['VIRTUAL_ENV'], env['CONDA_PREFIX'], home && path.join(home, '.local')]);
   const folders = [
     ...environments.map((folder) => ({ folder: path.join(folder, 'lib'), names: ['site-packages'] })),
     { folder: path.join(system, 'usr/lib'), names: ['dist-packages'] },

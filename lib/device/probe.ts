@@ -2,8 +2,12 @@
 // does meanwhile (crash, hang, print) is then no harm to anyone.
 import { writeSync } from 'node:fs';
 import { addon } from '../addon';
+import { marker } from './surroundings';
 
 const [library = '', cublasLt = null] = process.argv.slice(2);
+
+addon().endWithParent();
+if (process.ppid !== Number(process.env[marker])) process.exit(); // it ended before
 
 function answer(): object {
   try {

@@ -1,13 +1,13 @@
-// What worked is remembered: in this process, and in the user's cache folder for the next ones.
+// What worked is remembered in the user's cache folder, for the next processes.
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { addon } from '../addon';
 import { cacheFile, readCached, writeCached } from './cache';
-import { deviceReport } from './examine';
 import type { Found } from './find';
 import type { Pair, Tested } from './report';
+import { deviceReport } from './reportSchema';
 import type { Surroundings } from './surroundings';
 
 const mostBytes = 256 * 1024;
@@ -18,8 +18,6 @@ const memorySchema = z.strictObject({
 });
 
 type Memory = z.output<typeof memorySchema>;
-
-let inProcess: Memory | undefined;
 
 /** A hash of everything that may change which library works. */
 export async function keyOf({ libraries }: Found, driver: string | null, surroundings: Surroundings): Promise<string> {
@@ -43,7 +41,7 @@ async function stateOf(file: string): Promise<unknown> {
 
 /** The pairs that worked when everything was as it is now; undefined: nothing is known. */
 export async function recall(key: string, found: Found, surroundings: Surroundings): Promise<Tested[] | undefined> {
-  const memory = inProcess?.key === key ? inProcess : await readMemory(cacheFile('device.json', surroundings));
+  const memory = await readMemory(cacheFile('device.json', surroundings));
   // The file names no library that was not found: whoever can write it cannot have another one loaded.
   if (memory?.key !== key || !memory.works.every((pair) => isAmong(found, pair))) return undefined;
   return memory.works.map((pair) => ({ ...pair, problem: '' }));
@@ -54,9 +52,8 @@ export async function remember(key: string, tested: Tested[], surroundings: Surr
   const works = tested.flatMap(({ library, cublasLt, report, problem }) =>
     report && problem === '' ? [{ library, cublasLt, report }] : [],
   );
-  if (works.length === 0) return;
-  inProcess = { key, works };
-  await writeCached(cacheFile('device.json', surroundings), JSON.stringify(inProcess));
+  const file = cacheFile('device.json', surroundings);
+  if (works.length > 0 && file !== undefined) await writeCached(file, JSON.stringify({ key, works } satisfies Memory));
 }
 
 function isAmong({ libraries }: Found, pair: Pair): boolean {
@@ -64,9 +61,9 @@ function isAmong({ libraries }: Found, pair: Pair): boolean {
 }
 
 /** A file that is missing, damaged or of another shape tells nothing. */
-async function readMemory(file: string): Promise<Memory | undefined> {
+async function readMemory(file: string | undefined): Promise<Memory | undefined> {
   try {
-    return memorySchema.parse(JSON.parse((await readCached(file, mostBytes)) ?? ''));
+    return memorySchema.parse(JSON.parse((file && (await readCached(file, mostBytes))) ?? ''));
   } catch {
     return undefined;
   }

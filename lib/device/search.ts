@@ -3,14 +3,14 @@ import path from 'node:path';
 import type { CudaOptions } from '../types';
 import { choose, type Choice } from './choose';
 import { examineAll } from './examineAll';
-import { findPairs } from './find';
+import { findPairs, type Found } from './find';
 import { keyOf, recall, remember } from './remember';
 import type { CudaReport, Tested } from './report';
 import type { Surroundings } from './surroundings';
 import { reportOf } from './text';
 
-/** Tests that are under way, by key: models that are made at the same time share them. */
-const underWay = new Map<string, Promise<Tested[]>>();
+/** This process's last tests by key, also those under way: models share them, and what failed is not tested again. */
+const tests = new Map<string, Promise<Tested[]>>();
 
 /**
  * What to compute on a GPU with.
@@ -24,25 +24,27 @@ export async function chooseCuda(
   surroundings: Surroundings,
 ): Promise<Choice | CudaReport> {
   const { driver, found, key } = await lookAround(options, surroundings);
-  const known = await recall(key, found, surroundings);
+  const known = tests.has(key) ? undefined : await recall(key, found, surroundings);
   const before = known && choose(known, ordinal);
   if (before) return before;
-  let tests = underWay.get(key);
-  if (!tests) {
-    tests = examineAll(found, surroundings).finally(() => underWay.delete(key));
-    underWay.set(key, tests);
-  }
-  const tested = await tests;
-  await remember(key, tested, surroundings);
+  const tested = await (tests.get(key) ?? testAll(key, found, surroundings));
   return choose(tested, ordinal) ?? reportOf({ driver, looked: found.looked, tested }, ordinal);
 }
 
 /** Looks and tests anew, whatever is remembered. */
 export async function inspectCuda(surroundings: Surroundings): Promise<CudaReport> {
   const { driver, found, key } = await lookAround({}, surroundings);
-  const tested = await examineAll(found, surroundings);
-  await remember(key, tested, surroundings);
+  const tested = await testAll(key, found, surroundings);
   return reportOf({ driver, looked: found.looked, tested }, undefined);
+}
+
+function testAll(key: string, found: Found, surroundings: Surroundings): Promise<Tested[]> {
+  const tested = examineAll(found, surroundings).then(async (results) => {
+    await remember(key, results, surroundings);
+    return results;
+  });
+  tests.set(key, tested);
+  return tested;
 }
 
 async function lookAround(options: CudaOptions, surroundings: Surroundings) {

@@ -32,10 +32,11 @@ function takenText({ pair, ordinal, device }: Choice): string {
 
 function notTakenText({ problem, report }: Tested, choice: Choice | undefined, ordinal: number | undefined): string {
   if (problem !== '') return `not taken: ${problem}`;
-  const better = choice && report && choice.pair.report!.score > report.score;
-  if (better) return `not taken: it works, but so does one of a newer toolkit`;
-  if (choice) return 'not taken: it works, but one before it does so as well';
-  return `not taken: expected a GPU ${ordinal} that it has code for, found ${gpusText(report!.devices)}`;
+  const number = choice?.ordinal ?? ordinal;
+  if (!choice || !report!.devices[choice.ordinal]?.usable)
+    return `not taken: expected a GPU ${number} that it has code for, found ${gpusText(report!.devices)}`;
+  if (choice.pair.report!.score > report!.score) return 'not taken: it works, but so does one of a newer toolkit';
+  return 'not taken: it works, but one before it does so as well';
 }
 
 function gpusText(devices: { name: string; capability: string; usable: boolean }[]): string {

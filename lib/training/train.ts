@@ -64,7 +64,7 @@ class TrainingRun {
     const { native, config } = this.network;
     const unlink = onAbort(this.signal, () => this.#cancel.cancel());
     const cacheBytes = Math.floor(os.totalmem() * featureMemoryShare);
-    await native.beginTraining({ side: config.image.crop, cacheBytes });
+    await native.beginTraining({ side: config.image.crop, batchSize: this.options.batchSize, cacheBytes });
     try {
       const start = this.options.resume ? await this.#checkpoint!.resume() : 0;
       await this.source.skip(start);

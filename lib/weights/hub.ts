@@ -31,7 +31,7 @@ export interface HubOptions {
 export async function fetchFromHub(repository: string, options: HubOptions = {}): Promise<string> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const folder = path.join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name: repository }));
+  const folder = cacheFolder(repository);
   const cached = await findCached(folder);
   if (cached !== undefined) return cached;
   if (isOffline()) {
@@ -50,6 +50,18 @@ export async function fetchFromHub(repository: string, options: HubOptions = {})
       'ERR_HUB',
       `${FILE} of ${repository} could not be fetched from ${hubUrl}: ${reason(cause)}. Try again, set HF_ENDPOINT to a ` +
         'mirror, or download the file yourself and give its path as weights.',
+      { cause },
+    );
+  }
+}
+
+function cacheFolder(repository: string): string {
+  try {
+    return path.join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name: repository }));
+  } catch (cause) {
+    throw new DinomalyError(
+      'ERR_HUB',
+      'Expected a folder to keep downloads in, found a user without a home. Set HF_HUB_CACHE to one.',
       { cause },
     );
   }

@@ -1,6 +1,10 @@
 #include "addon/device_functions.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -8,6 +12,7 @@
 #include "addon/errors.h"
 #include "addon/values.h"
 #include "backend/library/open.h"
+#include "core/error.h"
 
 namespace dinomaly {
 namespace {
@@ -61,10 +66,21 @@ Napi::Value deviceReport(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value endWithParent(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+      throw Error("ERR_INTERNAL", std::string("prctl: expected to end with the parent, found: ") + strerror(errno));
+    }
+    return env.Undefined();
+  });
+}
+
 }  // namespace
 
 void defineDeviceFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("deviceReport", Napi::Function::New<deviceReport>(env, "deviceReport"));
+  exports.Set("endWithParent", Napi::Function::New<endWithParent>(env, "endWithParent"));
 }
 
 }  // namespace dinomaly

@@ -1,4 +1,4 @@
-// What a device's library finds on this machine.
+// What a device's library finds on this machine, and what the process needs that asks it.
 #pragma once
 
 #include <napi.h>

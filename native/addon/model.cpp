@@ -15,6 +15,7 @@ namespace dinomaly {
 namespace {
 
 constexpr int64_t kDeviceBatchCap = 128;      // a device computes some while others are on their way
+constexpr int64_t kLargestBatch = 1 << 20;    // of training
 constexpr int64_t kLargestPicture = 1 << 14;  // of a picture that the network gets
 
 Napi::Value nothing(Napi::Env env, Nothing&&) {
@@ -58,6 +59,13 @@ Napi::Value inferenceResult(Napi::Env env, Inference&& inference) {
   object.Set("maps", toJs(env, std::move(inference.maps)));
   object.Set("scores", toTypedArray(env, std::move(inference.scores)));
   return object;
+}
+
+/// On a device the products' algorithms, and so last bits, depend on how many pictures there are: none together where
+/// nothing may depend on chance.
+int64_t batchCapOf(const NativeConfig& config) {
+  if (!config.device) return kBatchCap;
+  return config.device->measure ? kDeviceBatchCap : 1;
 }
 
 /// Makes the backend that is asked for, on the session's own thread.
@@ -104,7 +112,7 @@ Model::Model(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Model>(info), environment_(Environment::of(info.Env())) {
   guarded(info.Env(), [&] {
     const NativeConfig config = toConfig(info[0]);
-    session_ = environment_->open(config.model, backendOf(config), config.device ? kDeviceBatchCap : kBatchCap);
+    session_ = environment_->open(config.model, backendOf(config), batchCapOf(config));
     return info.Env().Undefined();
   });
 }
@@ -202,9 +210,10 @@ Napi::Value Model::score(const Napi::CallbackInfo& info) {
 Napi::Value Model::beginTraining(const Napi::CallbackInfo& info) {
   const Napi::Object options = toObject(info[0], "options");
   const int64_t side = toInteger(options.Get("side"), "options.side", 1, kLargestPicture);
+  const int64_t batchSize = toInteger(options.Get("batchSize"), "options.batchSize", 1, kLargestBatch);
   const int64_t cacheBytes = toInteger(options.Get("cacheBytes"), "options.cacheBytes", 0, kLargestInteger);
   return promise<Nothing>(info.Env(), nothing, [&](Session& session, Done<Nothing> done) {
-    session.beginTraining(side, cacheBytes, std::move(done));
+    session.beginTraining(side, batchSize, cacheBytes, std::move(done));
   });
 }
 

@@ -158,11 +158,13 @@ class Backend {
   /// y = x kept with probability 1 - rate and divided by it, else 0. Element i of row r of an (rows, dim) tensor draws
   /// word i%4 of philox({i/4, r, iteration, place}, seed). The same call is its own gradient. In place allowed.
   virtual void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& dropout) = 0;
-  /// y += a * x
-  virtual void addScaled(Element* y, const Element* x, float a, int64_t size) = 0;
-  /// The patches of tokens (B,N,D) -> (B,P,D), each multiplied by a; added to what is there if `add`.
-  virtual void takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                           int64_t patchCount, int64_t dim) = 0;
+  // Sums of `count` tensors, 1 or more, each multiplied by its weight: in that order, in f32, and rounded once for each
+  // 8 tensors at least. The two arrays are the host's, and not needed after the call.
+  /// y = sum of weights[i] * xs[i]; y may be xs[0].
+  virtual void weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count, int64_t size) = 0;
+  /// The same of the patches of tokens[i] (B,N,D) -> (B,P,D).
+  virtual void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count,
+                           int64_t images, int64_t tokenCount, int64_t patchCount, int64_t dim) = 0;
   /// dtokens (B,N,D) += a * dpatches (B,P,D), class token and registers untouched.
   virtual void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                           int64_t patchCount, int64_t dim) = 0;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <new>
-#include <string>
+#include <optional>
 
-#include "core/error.h"
+#include "core/out_of_memory.h"
 
 namespace dinomaly {
 namespace {
@@ -22,10 +22,15 @@ std::shared_ptr<void> BufferPool::allocateBytes(int64_t size) {
   const size_t bytes = (wanted + kGranularity - 1) / kGranularity * kGranularity;
   void* const block = take(bytes);
   if (!block) {
-    throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(bytes >> 20) +
-                                         " MiB of free memory, found less: use a smaller batch, crop or encoder");
+    const Source& from = source();
+    throw outOfMemory(from.kind, bytes, from.freeBytes ? std::optional(from.freeBytes()) : std::nullopt);
   }
   return {block, [pool = shared_from_this(), bytes](void* freed) { pool->release(freed, bytes); }};
+}
+
+void BufferPool::dropIdle() noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  trim();
 }
 
 void BufferPool::close() noexcept {
@@ -39,10 +44,7 @@ void* BufferPool::take(size_t bytes) {
   if (void* const block = takeIdle(bytes)) return block;
   if (parent_) return parent_->take(bytes);
   if (void* const block = source_.take(bytes)) return block;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    trim();
-  }
+  dropIdle();
   return source_.take(bytes);
 }
 

@@ -18,6 +18,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   struct Source {
     void* (*take)(size_t bytes);
     void (*give)(void* block) noexcept;
+    // For what is said when there is too little.
+    const char* kind = "memory";
+    size_t (*freeBytes)() = nullptr;  // null: nobody knows
   };
   /// At most maxIdleBytes are kept for later.
   BufferPool(Source source, size_t maxIdleBytes) : source_(source), maxIdleBytes_(maxIdleBytes) {}
@@ -34,12 +37,15 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   Buffer allocate(int64_t size) {
     return std::static_pointer_cast<float>(allocateBytes(size * static_cast<int64_t>(sizeof(float))));
   }
-  /// Gives back what is idle, and from now on each block when it is freed.
+  /// Gives back what is idle.
+  void dropIdle() noexcept;
+  /// The same, and from now on each block when it is freed.
   void close() noexcept;
 
  private:
   void* take(size_t bytes);
   void* takeIdle(size_t bytes);
+  const Source& source() const { return parent_ ? parent_->source() : source_; }
   void release(void* block, size_t bytes) noexcept;  // called by destructors
   void giveBack(void* block, size_t bytes) noexcept;
   void trim() noexcept;

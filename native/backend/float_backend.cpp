@@ -13,6 +13,11 @@ float* f(Element* x) {
 const float* f(const Element* x) {
   return reinterpret_cast<const float*>(x);
 }
+std::vector<const float*> f(const Element* const* xs, int64_t count) {
+  std::vector<const float*> all;
+  for (int64_t i = 0; i < count; ++i) all.push_back(f(xs[i]));
+  return all;
+}
 
 }  // namespace
 
@@ -94,12 +99,13 @@ void FloatBackend::linearAttentionGradient(Element* dqkv, const Element* dy, con
 void FloatBackend::dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& d) {
   dropout(f(y), f(x), rows, dim, FloatDropout{d.rate, numbers_.seed, numbers_.iteration, d.place});
 }
-void FloatBackend::addScaled(Element* y, const Element* x, float a, int64_t size) {
-  addScaled(f(y), f(x), a, size);
+void FloatBackend::weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count,
+                               int64_t size) {
+  weightedSum(f(y), f(xs, count).data(), weights, count, size);
 }
-void FloatBackend::takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                               int64_t patchCount, int64_t dim) {
-  takePatches(f(y), f(tokens), a, add, images, tokenCount, patchCount, dim);
+void FloatBackend::takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count,
+                               int64_t images, int64_t tokenCount, int64_t patchCount, int64_t dim) {
+  takePatches(f(y), f(tokens, count).data(), weights, count, images, tokenCount, patchCount, dim);
 }
 void FloatBackend::putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                               int64_t patchCount, int64_t dim) {

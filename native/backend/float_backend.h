@@ -54,9 +54,9 @@ class FloatBackend : public Backend {
   virtual void linearAttentionGradient(float* dqkv, const float* dy, const float* qkv, int64_t images, int64_t tokens,
                                        int64_t heads, int64_t headDim) = 0;
   virtual void dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& dropout) = 0;
-  virtual void addScaled(float* y, const float* x, float a, int64_t size) = 0;
-  virtual void takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                           int64_t patchCount, int64_t dim) = 0;
+  virtual void weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) = 0;
+  virtual void takePatches(float* y, const float* const* tokens, const float* weights, int64_t count, int64_t images,
+                           int64_t tokenCount, int64_t patchCount, int64_t dim) = 0;
   virtual void putPatches(float* dtokens, const float* dpatches, float a, int64_t images, int64_t tokenCount,
                           int64_t patchCount, int64_t dim) = 0;
   virtual void cosineDistance(float* distance, const float* e, const float* d, int64_t rows, int64_t dim) = 0;
@@ -107,9 +107,9 @@ class FloatBackend : public Backend {
   void linearAttentionGradient(Element* dqkv, const Element* dy, const Element* qkv, int64_t images, int64_t tokens,
                                int64_t heads, int64_t headDim) final;
   void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& dropout) final;
-  void addScaled(Element* y, const Element* x, float a, int64_t size) final;
-  void takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                   int64_t patchCount, int64_t dim) final;
+  void weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count, int64_t size) final;
+  void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count, int64_t images,
+                   int64_t tokenCount, int64_t patchCount, int64_t dim) final;
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) final;
   void cosineDistance(float* distance, const Element* e, const Element* d, int64_t rows, int64_t dim) final;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "model/group_mean.h"
+
 namespace dinomaly {
 namespace {
 
@@ -26,24 +28,17 @@ Decoder::Decoder(const ModelConfig& config, Parameters& parameters) : dim_(confi
   }
 }
 
-std::vector<Activations> Decoder::forward(Backend& backend, const Activations& x, Shape shape, int64_t patchCount,
-                                          Tape* tape, const CancelToken& cancel) const {
+void Decoder::forward(Backend& backend, const std::vector<Element*>& groups, const Activations& x, Shape shape,
+                      int64_t patchCount, Tape* tape, const CancelToken& cancel) const {
   if (tape) tape->blocks.resize(blocks_.size());
-  std::vector<Activations> groups(groups_.size());
-  Activations y = x;
+  std::vector<Activations> outputs;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    y = blocks_[i].forward(backend, y, shape, tape ? &tape->blocks[i] : nullptr, cancel);
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      const float share = 1.0f / static_cast<float>(groups_[g].size());
-      for (int64_t block : groups_[g]) {
-        if (block != static_cast<int64_t>(i)) continue;
-        const bool first = !groups[g];
-        if (first) groups[g] = backend.allocateActivations(shape.images * patchCount * dim_);
-        backend.takePatches(groups[g].get(), y.get(), share, !first, shape.images, shape.tokens, patchCount, dim_);
-      }
-    }
+    outputs.push_back(
+        blocks_[i].forward(backend, i == 0 ? x : outputs.back(), shape, tape ? &tape->blocks[i] : nullptr, cancel));
   }
-  return groups;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    groupMean(backend, groups[g], outputs, groups_[g], shape, patchCount, dim_);
+  }
 }
 
 Activations Decoder::backward(Backend& backend, const std::vector<Activations>& dgroups, Shape shape,

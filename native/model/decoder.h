@@ -17,9 +17,9 @@ class Decoder {
     std::vector<Block::Tape> blocks;
   };
 
-  /// x (B, N, D) -> per group (B, P, D): the mean of its outputs, patches only. tape null: nothing is kept.
-  std::vector<Activations> forward(Backend& backend, const Activations& x, Shape shape, int64_t patchCount, Tape* tape,
-                                   const CancelToken& cancel) const;
+  /// x (B, N, D) -> groups, each (B, P, D): the mean of its outputs, patches only. tape null: nothing is kept.
+  void forward(Backend& backend, const std::vector<Element*>& groups, const Activations& x, Shape shape,
+               int64_t patchCount, Tape* tape, const CancelToken& cancel) const;
   /// Gradients of the groups in, that of x out.
   Activations backward(Backend& backend, const std::vector<Activations>& dgroups, Shape shape, int64_t patchCount,
                        const Tape& tape, const CancelToken& cancel) const;

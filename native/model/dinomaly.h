@@ -77,11 +77,17 @@ class Dinomaly {
   /// What the first block gets, (B, N, D) with N = 1 + registers + patches.
   Activations tokens(const Images& images);
   Features encode(const Images& images, const CancelToken& cancel);
+  /// encode() of pictures (height, width, 3), each for itself. A device takes `atOnce` of them together, always so
+  /// many: the last ones are repeated where there are fewer, so that what comes out does not depend on how many there
+  /// are.
+  std::vector<Features> encodeEach(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width,
+                                   int64_t atOnce, const CancelToken& cancel);
   /// encode(), decode() and maps() of pictures (height, width, 3) in one, which a device may record for a shape that
   /// comes again. `done` gets them some at a time and in order, while the device may be at work on the next.
   void score(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width, const CancelToken& cancel,
              const std::function<void(Maps)>& done);
-  /// How many score() gives the device at once; the device's own number at first.
+  /// How many score() gives the device at once; the device's own number at first, and from the end of a training. Where
+  /// memory is short score() halves it.
   void setScoredAtOnce(int64_t pictures) { scoredAtOnce_ = pictures; }
   /// Without noise, picture by picture: what comes out does not depend on the others.
   Decoded decode(const Features& features, const CancelToken& cancel);
@@ -126,11 +132,19 @@ class Dinomaly {
     Bytes pixels;
     Buffer maps, scores;
   };
+  /// The same of encoding.
+  struct Encoding {
+    int64_t recording;
+    Images images;
+    Bytes pixels;
+    Features features;
+  };
   /// The same of a training step.
   struct Step {
     int64_t recording;
     Features batch;
   };
+  static constexpr int64_t kMapPixels = kMapSide * kMapSide;
   static constexpr size_t kMostRecordings = 16;              // of either kind; a service has few shapes
   using ImageShape = std::tuple<int64_t, int64_t, int64_t>;  // count, height or rows, width or columns
 
@@ -138,20 +152,33 @@ class Dinomaly {
   Shape shapeOf(const Features& features) const;
   Features allocateFeatures(int64_t images, int64_t rows, int64_t cols);
   Features encodeUploaded(const Images& images, const CancelToken& cancel);
+  void encodeInto(const Features& features, const Images& images, const CancelToken& cancel);
+  Decoded decodeAll(const Features& features, const CancelToken& cancel);
   void mapsOf(float* maps, float* scores, const Features& features, const Decoded& decoded, int64_t height,
               int64_t width);
+  /// Adds to `each` the features of as many as `shape` says, or of those that are left.
+  void encodeSome(const uint8_t* const* pictures, int64_t left, const ImageShape& shape, std::vector<Features>& each,
+                  const CancelToken& cancel);
+  Encoding& encodingOf(const ImageShape& shape);
+  void forgetEncodings();
+  Features copyOf(const Features& features, int64_t image);
   Scoring& scoringOf(const ImageShape& shape);
   void forgetScorings();
+  /// Calls `compute`; if memory runs out, gives back what is kept for shapes that may come again, and calls it again.
+  void withAllMemory(const std::function<void()>& compute);
   /// Pictures that the device is at work on.
   struct Scored {
     int64_t count = 0;
     std::shared_ptr<void> maps, scores;
   };
-  Scored startScoring(const uint8_t* const* pictures, const ImageShape& shape, const CancelToken& cancel);
+  Scored startScoring(const uint8_t* const* pictures, int64_t count, int64_t height, int64_t width,
+                      const CancelToken& cancel);
   Maps finishScoring(const Scored& scored);
   Step& stepOf(const std::vector<const Features*>& parts);
   void forgetSteps();
   void join(const Features& batch, const std::vector<const Features*>& parts);
+  void startStep(const std::vector<const Features*>& parts, int64_t iteration, const TrainingOptions& options,
+                 const CancelToken& cancel);
   void runStep(const Features& batch, const CancelToken& cancel);
   void parametersChanged();
   std::pair<const Parameter&, const Buffer&> stateOf(const std::string& name) const;
@@ -163,6 +190,7 @@ class Dinomaly {
   Bottleneck bottleneck_;
   Decoder decoder_;
   int64_t recordings_ = 0;  // ids given so far
+  std::map<ImageShape, Encoding> encodings_;
   std::map<ImageShape, Scoring> scorings_;
   int64_t scoredAtOnce_;
 

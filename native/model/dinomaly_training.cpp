@@ -21,15 +21,17 @@ constexpr std::pair<const char*, Buffer Parameter::*> kOptimizerState[] = {
 void Dinomaly::beginTraining() {
   const std::string idle = "decoder." + std::to_string(decoder_.reached()) + ".";  // and all after it
   try {
-    for (Parameter& p : parameters_.all()) {
-      if (!p.info.trainable) continue;
-      if (p.info.name.compare(0, idle.size(), idle) == 0) break;
-      p.gradient = backend_->allocate(p.info.size());
-      for (const auto& [name, state] : kOptimizerState) {
-        p.*state = backend_->allocate(p.info.size());
-        backend_->zero((p.*state).get(), p.info.size());
+    withAllMemory([&] {
+      for (Parameter& p : parameters_.all()) {
+        if (!p.info.trainable) continue;
+        if (p.info.name.compare(0, idle.size(), idle) == 0) break;
+        p.gradient = backend_->allocate(p.info.size());
+        for (const auto& [name, state] : kOptimizerState) {
+          p.*state = backend_->allocate(p.info.size());
+          backend_->zero((p.*state).get(), p.info.size());
+        }
       }
-    }
+    });
   } catch (...) {  // memory ran out: what was made of it is of no use
     endTraining();
     throw;
@@ -41,11 +43,14 @@ void Dinomaly::beginTraining() {
                        p.info.size()});
   }
   backend_->setTrained(trained.data(), static_cast<int64_t>(trained.size()));
+  backend_->stepOutcome();  // what an earlier run left untold is none of this one's
   training_ = true;
 }
 
 void Dinomaly::endTraining() {
+  forgetEncodings();
   forgetSteps();
+  scoredAtOnce_ = backend_->imagesAtOnce();
   backend_->setTrained(nullptr, 0);
   for (Parameter& p : parameters_.all()) {
     p.gradient.reset();
@@ -94,6 +99,11 @@ void Dinomaly::trainStep(const std::vector<const Features*>& parts, int64_t iter
                          const CancelToken& cancel) {
   if (!training_) throw Error("ERR_INTERNAL", "a training step outside of beginTraining and endTraining");
   cancel.check();
+  withAllMemory([&] { startStep(parts, iteration, options, cancel); });
+}
+
+void Dinomaly::startStep(const std::vector<const Features*>& parts, int64_t iteration, const TrainingOptions& options,
+                         const CancelToken& cancel) {
   const Step& step = stepOf(parts);
   join(step.batch, parts);
   const Schedule& schedule = options.schedule;
@@ -117,7 +127,13 @@ void Dinomaly::runStep(const Features& batch, const CancelToken& cancel) {
   Decoder::Tape tape;
   const Activations x = bottleneck_.train(*backend_, batch.mean, shape.rows(), noisy);
   cancel.check();
-  const std::vector<Activations> groups = decoder_.forward(*backend_, x, shape, patches, &tape, cancel);
+  std::vector<Activations> groups;
+  std::vector<Element*> decoded;
+  for (size_t g = 0; g < batch.groups.size(); ++g) {
+    groups.push_back(backend_->allocateActivations(batch.images * patches * dim));
+    decoded.push_back(groups.back().get());
+  }
+  decoder_.forward(*backend_, decoded, x, shape, patches, &tape, cancel);
   const float share = 1.0f / static_cast<float>(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
     Element* const d = groups[g].get();  // the gradient takes the group's place

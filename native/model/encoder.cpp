@@ -58,16 +58,16 @@ Activations Encoder::tokens(const Images& images) {
   return tokens;
 }
 
-void Encoder::forward(const Images& images, const CancelToken& cancel,
-                      const std::function<void(size_t, const Activations&)>& target) {
+std::vector<Activations> Encoder::forward(const Images& images, const CancelToken& cancel) {
   Activations x = tokens(images);
   const int64_t patchCount = (images.height / config_.patch) * (images.width / config_.patch);
   const Shape shape{images.count, 1 + config_.registers + patchCount};
-  size_t next = 0;
+  std::vector<Activations> targets;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i].forward(backend_, x, shape, nullptr, cancel);
-    if (static_cast<int64_t>(i) == config_.targets[next]) target(next++, x);
+    if (static_cast<int64_t>(i) == config_.targets[targets.size()]) targets.push_back(x);
   }
+  return targets;
 }
 
 }  // namespace dinomaly

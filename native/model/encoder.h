@@ -1,7 +1,6 @@
 // The frozen ViT: pictures to tokens, tokens through the blocks up to the last target.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
@@ -18,9 +17,8 @@ class Encoder {
 
   /// Class token, registers, patches with their positions: (B, N, D). images: in the device's memory.
   Activations tokens(const Images& images);
-  /// Runs the blocks; calls target(index among the targets, (B, N, D)) after each target layer.
-  void forward(const Images& images, const CancelToken& cancel,
-               const std::function<void(size_t, const Activations&)>& target);
+  /// What each target layer gives, (B, N, D).
+  std::vector<Activations> forward(const Images& images, const CancelToken& cancel);
   /// Weights were written: positions are stretched anew.
   void weightsChanged() { positions_.clear(); }
 

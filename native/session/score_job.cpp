@@ -60,7 +60,14 @@ void ScoreJob::score(const CancelToken& cancel) {
   network_().score(pictures, side, side, cancel, [this](const Maps& maps) {
     constexpr size_t kMapSize = kMapSide * kMapSide;
     for (size_t i = 0; i < maps.scores.size(); ++i) answer(maps.scores[i], maps.maps.data() + i * kMapSize);
+    stopIfNobodyWaits();
   });
+}
+
+void ScoreJob::stopIfNobodyWaits() const {
+  const auto open = requests_.begin() + static_cast<std::ptrdiff_t>(answered_);
+  const auto isCancelled = [](const ScoreRequest& request) { return request.cancel.cancelled(); };
+  if (open != requests_.end() && std::all_of(open, requests_.end(), isCancelled)) throw Cancelled();
 }
 
 void ScoreJob::answer(float score, const float* map) {

@@ -37,6 +37,8 @@ class ScoreJob : public Job {
   /// Finishes the requests that were cancelled and forgets them.
   void dropCancelled();
   void score(const CancelToken& cancel);
+  /// token() waits for those too that have been answered.
+  void stopIfNobodyWaits() const;
   /// The next of the requests.
   void answer(float score, const float* map);
 

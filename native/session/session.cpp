@@ -77,11 +77,11 @@ void Session::score(ScoreRequest request) {
   thread_.push(std::make_unique<ScoreJob>([this]() -> Dinomaly& { return network(); }, batchCap_, std::move(request)));
 }
 
-void Session::beginTraining(int64_t side, int64_t cacheBytes, Done<Nothing> done) {
+void Session::beginTraining(int64_t side, int64_t batchSize, int64_t cacheBytes, Done<Nothing> done) {
   push<Nothing>(
       {},
-      [this, side, cacheBytes](const CancelToken&) {
-        auto run = std::make_unique<TrainingRun>(network(), cache_, side);
+      [this, side, batchSize, cacheBytes](const CancelToken&) {
+        auto run = std::make_unique<TrainingRun>(network(), cache_, side, batchSize);
         network().beginTraining();
         cache_.reset(cacheBytes);
         training_ = std::move(run);

@@ -59,7 +59,7 @@ class Session {
   void infer(Tensor images, CancelToken cancel, Done<Inference> done);
   /// Neighbouring requests of one side go through the network together; the results are those of single ones.
   void score(ScoreRequest request);
-  void beginTraining(int64_t side, int64_t cacheBytes, Done<Nothing> done);
+  void beginTraining(int64_t side, int64_t batchSize, int64_t cacheBytes, Done<Nothing> done);
   void endTraining(Done<Nothing> done);
   void trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, bool report, CancelToken cancel,
                  Done<std::optional<StepResult>> done);

@@ -11,12 +11,12 @@ constexpr double kQuantile = 0.999;
 
 }  // namespace
 
-TrainingRun::TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side)
-    : network_(network), cache_(cache), side_(side), quantile_(kQuantile) {}
+TrainingRun::TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side, int64_t batchSize)
+    : network_(network), cache_(cache), side_(side), batchSize_(batchSize), quantile_(kQuantile) {}
 
 std::optional<StepResult> TrainingRun::step(const TrainingBatch& batch, int64_t iteration,
                                             const TrainingOptions& options, bool report, const CancelToken& cancel) {
-  if (failed_) throw Error("ERR_INTERNAL", "trainStep: expected a run without a failed step, found one that failed.");
+  refuseFailed();
   failed_ = true;
   const std::vector<std::shared_ptr<const Features>> features = encode(batch, cancel);
   std::vector<const Features*> parts;
@@ -30,11 +30,16 @@ std::optional<StepResult> TrainingRun::step(const TrainingBatch& batch, int64_t 
 }
 
 void TrainingRun::settle() {
+  refuseFailed();
   if (reported_) return;
-  reported_ = true;
   failed_ = true;
   network_.stepResult();
+  reported_ = true;
   failed_ = false;
+}
+
+void TrainingRun::refuseFailed() const {
+  if (failed_) throw Error("ERR_INTERNAL", "Expected a training run without a failed step, found one that failed.");
 }
 
 void TrainingRun::observe(const TrainingBatch& batch, const CancelToken& cancel) {
@@ -57,36 +62,40 @@ double TrainingRun::heatmapMax() {
 
 std::vector<std::shared_ptr<const Features>> TrainingRun::encode(const TrainingBatch& batch,
                                                                  const CancelToken& cancel) {
+  if (!batch.tensor.shape.empty()) return {encode(batch.tensor, cancel)};
   std::vector<std::shared_ptr<const Features>> features;
-  for (const TrainingPicture& picture : batch.pictures) features.push_back(encode(picture, cancel));
-  if (batch.tensor.shape.empty()) return features;
-
-  const std::vector<int64_t>& shape = batch.tensor.shape;
-  for (int64_t i = 0; i < shape[0]; ++i) {
-    Images image;
-    image.tensor = batch.tensor.data.data() + i * shape[1] * shape[2] * shape[3];
-    image.count = 1;
-    image.height = shape[2];
-    image.width = shape[3];
-    features.push_back(std::make_shared<const Features>(network_.encode(image, cancel)));
+  std::vector<size_t> missing;
+  std::vector<const uint8_t*> pixels;
+  for (const TrainingPicture& picture : batch.pictures) {
+    const auto kept = cache_.find(picture.id);
+    if (!kept) {
+      missing.push_back(features.size());
+      pixels.push_back(pixelsOf(picture));
+    }
+    features.push_back(kept ? onDevice(*kept) : nullptr);
+  }
+  std::vector<Features> made = network_.encodeEach(pixels, side_, side_, batchSize_, cancel);
+  for (size_t i = 0; i < missing.size(); ++i) {
+    features[missing[i]] = std::make_shared<const Features>(std::move(made[i]));
+    keep(batch.pictures[missing[i]].id, features[missing[i]]);
   }
   return features;
 }
 
-std::shared_ptr<const Features> TrainingRun::encode(const TrainingPicture& picture, const CancelToken& cancel) {
-  if (const auto kept = cache_.find(picture.id)) return onDevice(*kept);
-  if (static_cast<int64_t>(picture.pixels.size()) != side_ * side_ * 3) {
-    throw Error("ERR_INVALID_ARGUMENT", "Picture " + std::to_string(picture.id) + ": expected kept features or " +
-                                            std::to_string(side_) + " x " + std::to_string(side_) +
-                                            " RGB pixels, found " + std::to_string(picture.pixels.size()) + " bytes.");
-  }
-  Images image;
-  image.pixels = picture.pixels.data();
-  image.count = 1;
-  image.height = image.width = side_;
-  auto features = std::make_shared<const Features>(network_.encode(image, cancel));
-  keep(picture.id, features);
-  return features;
+std::shared_ptr<const Features> TrainingRun::encode(const Tensor& tensor, const CancelToken& cancel) {
+  Images images;
+  images.tensor = tensor.data.data();
+  images.count = tensor.shape[0];
+  images.height = tensor.shape[2];
+  images.width = tensor.shape[3];
+  return std::make_shared<const Features>(network_.encode(images, cancel));
+}
+
+const uint8_t* TrainingRun::pixelsOf(const TrainingPicture& picture) const {
+  if (static_cast<int64_t>(picture.pixels.size()) == side_ * side_ * 3) return picture.pixels.data();
+  throw Error("ERR_INVALID_ARGUMENT", "Picture " + std::to_string(picture.id) + ": expected kept features or " +
+                                          std::to_string(side_) + " x " + std::to_string(side_) +
+                                          " RGB pixels, found " + std::to_string(picture.pixels.size()) + " bytes.");
 }
 
 std::shared_ptr<const Features> TrainingRun::onDevice(const KeptFeatures& kept) {

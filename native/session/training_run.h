@@ -27,8 +27,9 @@ struct TrainingBatch {
 
 class TrainingRun {
  public:
-  /// side: of the pictures. The cache belongs to the caller, who may ask it from other threads.
-  TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side);
+  /// side: of the pictures, batchSize: how many are encoded at once where the device gains by it. The cache belongs to
+  /// the caller, who may ask it from other threads.
+  TrainingRun(Dinomaly& network, FeatureCache& cache, int64_t side, int64_t batchSize);
 
   /// One iteration, as Dinomaly::trainStep; with `report` waits for it and tells its result. The first failure ends the
   /// run, also for steps that already waited behind it and would go on without the one that is missing: they throw
@@ -43,15 +44,17 @@ class TrainingRun {
   double heatmapMax();
 
  private:
-  /// Picture by picture, so that features never depend on which batch a picture first came in.
+  void refuseFailed() const;
+  /// Of each picture of a data set, or of a tensor as a whole.
   std::vector<std::shared_ptr<const Features>> encode(const TrainingBatch& batch, const CancelToken& cancel);
-  std::shared_ptr<const Features> encode(const TrainingPicture& picture, const CancelToken& cancel);
+  std::shared_ptr<const Features> encode(const Tensor& tensor, const CancelToken& cancel);
+  const uint8_t* pixelsOf(const TrainingPicture& picture) const;
   std::shared_ptr<const Features> onDevice(const KeptFeatures& kept);
   void keep(int64_t id, const std::shared_ptr<const Features>& features);
 
   Dinomaly& network_;
   FeatureCache& cache_;
-  int64_t side_;
+  int64_t side_, batchSize_;
   bool failed_ = false, reported_ = true;
   TopQuantile quantile_;
 };

@@ -31,11 +31,17 @@ struct Case {
   Operation finish = {};                             // after them
   std::vector<std::pair<size_t, size_t>> same = {};  // operands that must be equal to the bit
   bool mayBeRefused = false;                         // beyond what a backend has to do
+  int64_t scored = 0;                                // how often the network calls it to score a batch
 
   std::string name() const { return operation + " " + shape; }
 };
 
 using Cases = std::vector<Case>;
+
+inline Case scored(int64_t times, Case c) {
+  c.scored = times;
+  return c;
+}
 
 /// Everything that a case does, on one set of operands.
 inline void runWhole(const Case& c, Backend& backend, const Placed& operands) {

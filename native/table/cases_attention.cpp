@@ -80,7 +80,7 @@ Cases attentionCases() {
 
 Cases attentionCases(const Network& n) {
   const Shape s{n.images, n.tokens(), n.heads, n.dim / n.heads};
-  return {softmax(s), linear(s), linearGradient(s)};
+  return {scored(n.encoderBlocks, softmax(s)), scored(n.decoderBlocks, linear(s)), linearGradient(s)};
 }
 
 }  // namespace dinomaly::table

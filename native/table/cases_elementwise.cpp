@@ -1,4 +1,4 @@
-// GELU, dropout and scaled sums.
+// GELU, dropout and weighted sums.
 #include "table/cases.h"
 
 namespace dinomaly::table {
@@ -36,11 +36,22 @@ Case geluGradientOf(int64_t size, bool inPlace) {
   return c;
 }
 
-Case addScaledOf(int64_t size) {
-  Case c =
-      base("addScaled", shapeText(size), {activations(Access::update, size), activations(Access::read, size, kTails)},
-           2.0 * static_cast<double>(size));
-  c.run = [size](Backend& b, const Placed& p) { b.addScaled(p.e(0), p.e(1), 0.3f, size); };
+/// `onto`: the first tensor is the result itself.
+Case sumOf(int64_t count, int64_t size, bool onto = false) {
+  Case c = base(onto ? "weightedSum onto the first" : "weightedSum", shapeText(size) + ", of " + std::to_string(count),
+                {activations(onto ? Access::update : Access::write, size)},
+                2.0 * static_cast<double>(count) * static_cast<double>(size));
+  for (int64_t i = onto ? 1 : 0; i < count; ++i) c.operands.push_back(activations(Access::read, size));
+  c.run = [=](Backend& b, const Placed& p) {
+    std::vector<const Element*> xs;
+    std::vector<float> weights;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      xs.push_back(p.e(onto ? i : i + 1));
+      weights.push_back(0.1f * static_cast<float>(i + 1));
+    }
+    b.weightedSum(p.e(0), xs.data(), weights.data(), count, size);
+  };
+  if (count > 8) c.tolerance.bf16 *= 2;  // rounded twice
   return c;
 }
 
@@ -71,9 +82,11 @@ Cases elementwiseCases() {
   for (int64_t size : {1, 20011}) {
     all.push_back(geluOf(size));
     all.push_back(geluGradientOf(size, false));
-    all.push_back(addScaledOf(size));
+    for (int64_t count : {1, 2, 8, 11}) all.push_back(sumOf(count, size));
+    all.push_back(sumOf(9, size, true));
   }
   for (float rate : {0.0f, 0.2f, 0.4f}) all.push_back(dropoutOf(37, 130, rate, false));
+  for (int64_t count : {2, 4, 8, 9}) all.push_back(sumOf(count, 4096));
   all.push_back(dropoutOf(1, 5, 0.4f, false));
   all.push_back(dropoutOf(5, 1024, 0.4f, false));
   return all;
@@ -81,7 +94,7 @@ Cases elementwiseCases() {
 
 Cases elementwiseCases(const Network& n) {
   const int64_t wide = n.rows() * 4 * n.dim;
-  return {geluOf(wide), geluGradientOf(wide, true), addScaledOf(n.rows() * n.dim),
+  return {geluOf(wide), geluGradientOf(wide, true), scored(1, sumOf(n.targets, n.rows() * n.dim)),
           dropoutOf(n.rows(), n.dim, 0.4f, false), dropoutOf(n.rows(), 4 * n.dim, 0.4f, true)};
 }
 

@@ -56,7 +56,8 @@ Cases layerNormCases() {
 }
 
 Cases layerNormCases(const Network& n) {
-  return {forward(n.rows(), n.dim, false), forward(n.rows(), n.dim, true), gradient(n.rows(), n.dim)};
+  return {scored(2 * n.blocks(), forward(n.rows(), n.dim, false)), forward(n.rows(), n.dim, true),
+          gradient(n.rows(), n.dim)};
 }
 
 }  // namespace dinomaly::table

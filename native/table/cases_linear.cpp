@@ -93,15 +93,17 @@ Cases linearCases() {
 Cases linearCases(const Network& n) {
   const int64_t rows = n.rows(), d = n.dim;
   const Shape qkv{rows, d, 3 * d}, proj{rows, d, d}, fc1{rows, d, 4 * d}, fc2{rows, 4 * d, d};
+  const auto none = Activation::none;
   Cases all = {
-      forward("linear, bias", {n.images * n.patches(), 588, d}, true, Activation::none, false, false),
-      forward("linear, bias", qkv, true, Activation::none, false, false),
-      forward("linear, bias, scale, residual", proj, true, Activation::none, true, true),
-      forward("linear, bias, residual", proj, true, Activation::none, false, true),
-      forward("linear, bias, gelu", fc1, true, Activation::gelu, false, false),
-      forward("linear, bias", fc1, true, Activation::none, false, false),
-      forward("linear, bias, scale, residual", fc2, true, Activation::none, true, true),
-      forward("linear, bias, residual", fc2, true, Activation::none, false, true),
+      scored(1, forward("linear, bias", {n.images * n.patches(), 588, d}, true, none, false, false)),
+      scored(n.blocks(), forward("linear, bias", qkv, true, none, false, false)),
+      scored(n.encoderBlocks, forward("linear, bias, scale, residual", proj, true, none, true, true)),
+      scored(n.decoderBlocks, forward("linear, bias, residual", proj, true, none, false, true)),
+      scored(n.blocks() + 1, forward("linear, bias, gelu", fc1, true, Activation::gelu, false, false)),
+      forward("linear, bias", fc1, true, none, false, false),
+      scored(n.encoderBlocks, forward("linear, bias, scale, residual", fc2, true, none, true, true)),
+      scored(n.decoderBlocks, forward("linear, bias, residual", fc2, true, none, false, true)),
+      scored(1, forward("linear, bias", fc2, true, none, false, false)),  // the bottleneck's
   };
   for (const Shape& s : {qkv, proj, fc1, fc2}) {
     all.push_back(inputGradient(s));

@@ -70,7 +70,8 @@ Cases mapCases() {
 
 Cases mapCases(const Network& n) {
   const int64_t side = n.side / 14;
-  return {distance(n.images * n.patches(), n.dim), maps(2, n.images, side, side, n.side, n.side), scores(n.images)};
+  return {scored(n.groups, distance(n.images * n.patches(), n.dim)),
+          scored(1, maps(n.groups, n.images, side, side, n.side, n.side)), scored(1, scores(n.images))};
 }
 
 }  // namespace dinomaly::table

@@ -54,7 +54,11 @@ Case forward() {
     b.forget(1);
     for (size_t input = kInputs; input < kRounds; ++input) {
       b.copy(p.e(kX), p.e(input), kSize);
-      b.run(1, [&] { b.addScaled(p.e(kY), p.e(kX), 2.0f, kSize); });
+      b.run(1, [&] {
+        const Element* const both[] = {p.e(kY), p.e(kX)};
+        const float weights[] = {1.0f, 2.0f};
+        b.weightedSum(p.e(kY), both, weights, 2, kSize);
+      });
     }
     b.forget(1);
     b.forget(2);

@@ -159,42 +159,48 @@ Case failedSteps(bool byGradient) {
   return c;
 }
 
-/// Three steps of one linear layer: each must see the weight and bias that the one before wrote. `late`: the layer's
-/// first use comes after a step.
-Case trainedLinear(bool late) {
-  constexpr int64_t kRows = 12, kIn = 32, kOut = 24;
+/// Three steps of one linear layer: each must see the weight and bias that the one before wrote, and so must whoever
+/// uses it before and after training. `late`: the layer's first use comes after a step.
+Case trainedLinear(int64_t in, bool late) {
+  constexpr int64_t kRows = 12, kOut = 24;
   constexpr size_t kResult = 4, kWeight = 7, kBias = 12;  // both followed by their moments and gradient
-  Case c{std::string("a linear layer in training") + (late ? ", used late" : ""), shapeText(kRows, kIn, kOut)};
+  constexpr size_t kBefore = 17, kAfter = 18;
+  Case c{std::string("a linear layer in training") + (late ? ", used late" : ""), shapeText(kRows, in, kOut)};
   c.operands = {activations(Access::write, kRows * kOut), activations(Access::write, kRows * kOut),
-                activations(Access::read, kRows * kIn), activations(Access::read, kRows * kOut)};
+                activations(Access::read, kRows * in), activations(Access::read, kRows * kOut)};
   addOutcome(c.operands);
   // The denominator is of the gradient's size: what tiny gradients do must not depend on their sign alone.
   const std::vector<float> starts = {0, 0, 1e-8f};
-  c.operands.push_back(weight(Access::update, kIn, kOut));
-  for (const float start : starts) c.operands.push_back(evenWeight(Access::update, kIn, kOut, start));
-  c.operands.push_back(weight(late ? Access::update : Access::write, kIn, kOut));
+  c.operands.push_back(weight(Access::update, in, kOut));
+  for (const float start : starts) c.operands.push_back(evenWeight(Access::update, in, kOut, start));
+  c.operands.push_back(weight(late ? Access::update : Access::write, in, kOut));
   c.operands.push_back(floats(Access::update, kOut));
   for (const float start : starts) {
     c.operands.push_back(given(Kind::floats, Access::update, std::vector<float>(kOut, start)));
   }
   c.operands.push_back(floats(late ? Access::update : Access::write, kOut));
+  c.operands.push_back(activations(late ? Access::update : Access::write, kRows * kOut));
+  c.operands.push_back(activations(Access::write, kRows * kOut));
   c.run = [=](Backend& b, const Placed& p) {
-    const TrainedTensor tensors[] = {tensorAt(p, kWeight, kIn * kOut), tensorAt(p, kBias, kOut)};
+    const auto forward = [&](size_t to) { b.linear(p.e(to), p.e(2), p.f(kWeight), kRows, in, kOut, {p.f(kBias)}); };
+    if (!late) forward(kBefore);
+    const TrainedTensor tensors[] = {tensorAt(p, kWeight, in * kOut), tensorAt(p, kBias, kOut)};
     b.setTrained(tensors, 2);
-    const auto forward = [&] { b.linear(p.e(0), p.e(2), p.f(kWeight), kRows, kIn, kOut, {p.f(kBias)}); };
     for (uint32_t iteration = 0; iteration < 3; ++iteration) {
       StepNumbers numbers = numbersOf(iteration, 5);
       numbers.learningRate = 0.1;
       b.beginStep(numbers);
       if (!late || iteration > 0) {
-        forward();
+        forward(0);
         b.looseLoss(p.e(1), p.e(3), p.e(0), 1, kRows, kOut, 1.0f);
-        b.linearWeightGradient(p.f(kWeight + 4), p.f(kBias + 4), p.e(1), p.e(2), kRows, kIn, kOut);
+        b.linearWeightGradient(p.f(kWeight + 4), p.f(kBias + 4), p.e(1), p.e(2), kRows, in, kOut);
       }
       b.optimizerStep();
     }
-    forward();
+    forward(0);
     putOutcome(b, p, kResult);
+    b.setTrained(nullptr, 0);
+    forward(kAfter);
   };
   c.tolerance = {1e-5, 5e-3, 1e-2, 1e-2};
   c.products = true;
@@ -241,8 +247,10 @@ Cases stepCases() {
                optimizerStep(6, 1e-5f),
                failedSteps(false),
                failedSteps(true),
-               trainedLinear(false),
-               trainedLinear(true)};
+               trainedLinear(32, false),
+               trainedLinear(32, true),
+               trainedLinear(130, false),
+               trainedLinear(588, false)};
   for (int64_t hardest : {1, 40, 105}) all.push_back(looseLoss(3, 35, 130, hardest, false));
   return all;
 }

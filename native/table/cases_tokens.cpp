@@ -51,14 +51,21 @@ Case embedding(const Shape& s) {
   return c;
 }
 
-Case take(const Shape& s, bool add) {
+Case take(const Shape& s, int64_t count) {
   // What is read of the tokens is the patches.
-  Case c = base(add ? "takePatches, added" : "takePatches", s.text(),
-                {activations(add ? Access::update : Access::write, s.ofPatches()), activations(Access::read, s.all())},
-                s.ofPatches(), add ? 2 : 1);
+  Case c = base("takePatches", s.text() + ", of " + std::to_string(count), {activations(Access::write, s.ofPatches())},
+                s.ofPatches(), 2.0 * static_cast<double>(count));
+  for (int64_t i = 0; i < count; ++i) c.operands.push_back(activations(Access::read, s.all()));
   c.run = [=](Backend& b, const Placed& p) {
-    b.takePatches(p.e(0), p.e(1), 0.25f, add, s.images, s.tokens(), s.patches, s.dim);
+    std::vector<const Element*> tokens;
+    std::vector<float> weights;
+    for (size_t i = 1; i <= static_cast<size_t>(count); ++i) {
+      tokens.push_back(p.e(i));
+      weights.push_back(0.1f * static_cast<float>(i));
+    }
+    b.takePatches(p.e(0), tokens.data(), weights.data(), count, s.images, s.tokens(), s.patches, s.dim);
   };
+  if (count > 8) c.tolerance.bf16 *= 2;  // rounded twice
   return c;
 }
 
@@ -77,7 +84,7 @@ Cases tokenCases() {
   Cases all = {fromPixels(2, 28, 42), fromTensor(2, 28, 42), fromPixels(1, 14, 14), fromTensor(3, 56, 28)};
   for (const Shape& s : {Shape{3, 20, 0, 33}, {3, 20, 4, 33}, {1, 1, 4, 128}, {1, 400, 4, 64}}) {
     all.push_back(embedding(s));
-    for (bool add : {false, true}) all.push_back(take(s, add));
+    for (int64_t count : {1, 4, 8, 9}) all.push_back(take(s, count));
     all.push_back(put(s));
   }
   return all;
@@ -85,7 +92,8 @@ Cases tokenCases() {
 
 Cases tokenCases(const Network& n) {
   const Shape s{n.images, n.patches(), 4, n.dim};
-  return {fromPixels(n.images, n.side, n.side), embedding(s), take(s, false), take(s, true), put(s)};
+  return {scored(1, fromPixels(n.images, n.side, n.side)), scored(1, embedding(s)),
+          scored(2 * n.groups, take(s, n.targets / n.groups)), put(s)};
 }
 
 }  // namespace dinomaly::table

@@ -27,7 +27,7 @@ double toleranceOf(const Case& c, const Device& device, Kind kind) {
 double differenceOf(const std::vector<float>& found, const std::vector<float>& expected) {
   double largest = 0, difference = 0;
   for (size_t i = 0; i < found.size(); ++i) {
-    if (!std::isfinite(found[i])) return INFINITY;
+    if (!std::isfinite(found[i]) || !std::isfinite(expected[i])) return INFINITY;
     largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
     difference = std::max(difference, std::abs(static_cast<double>(found[i]) - expected[i]));
   }

@@ -9,6 +9,7 @@ namespace dinomaly::table {
 struct Cost {
   double flops, bytes;
   double intensity() const { return flops / bytes; }
+  bool boundByProducts(const Roof& roof) const { return flops / roof.flops > bytes / roof.bytes; }
   /// Seconds that the roof allows.
   double least(const Roof& roof) const;
 };

@@ -15,7 +15,9 @@ std::vector<Device> cudaDevices() {
   std::vector<Device> devices;
   const std::pair<const char*, cuda::Precision> precisions[] = {
       {"f32", cuda::Precision::f32}, {"tf32", cuda::Precision::tf32}, {"bf16", cuda::Precision::bf16}};
+  const bool hasTensorFormats = cuda::properties().computeMajor >= 8;
   for (const auto& [name, precision] : precisions) {
+    if (precision != cuda::Precision::f32 && !hasTensorFormats) continue;  // cuBLASLt has no such products there
     const auto make = [precision = precision] { return makeCudaBackend(precision); };
     devices.push_back({"cuda", name, make, cudaOrders(make), kCudaIsEmulated});
   }

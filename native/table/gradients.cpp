@@ -167,19 +167,25 @@ Gradient looseLoss() {
 Gradient takePatches() {
   constexpr int64_t kImages = 2, kPatches = 6, kTokens = 9, kDim = 16, kSize = kImages * kPatches * kDim;
   const std::vector<float> dy = exact(kSize, 7);
+  static constexpr float kWeights[] = {0.25f, -0.5f};
   return {"takePatches",
-          {activations(Access::read, kImages * kTokens * kDim)},
+          {activations(Access::read, kImages * kTokens * kDim), activations(Access::read, kImages * kTokens * kDim)},
           dy,
           [](Backend& b, const Values& x) {
-            return after(b, {e(nothing(kSize)), e(x[0])}, [](Backend& back, const Placed& p) {
-              back.takePatches(p.e(0), p.e(1), 0.25f, false, kImages, kTokens, kPatches, kDim);
+            return after(b, {e(nothing(kSize)), e(x[0]), e(x[1])}, [](Backend& back, const Placed& p) {
+              const Element* const tokens[] = {p.e(1), p.e(2)};
+              back.takePatches(p.e(0), tokens, kWeights, 2, kImages, kTokens, kPatches, kDim);
             })[0];
           },
           [dy](Backend& b, const Values& x) {
             const auto size = static_cast<int64_t>(x[0].size());
-            return Values{after(b, {e(nothing(size)), e(dy)}, [](Backend& back, const Placed& p) {
-              back.putPatches(p.e(0), p.e(1), 0.25f, kImages, kTokens, kPatches, kDim);
-            })[0]};
+            Values found = after(b, {e(nothing(size)), e(nothing(size)), e(dy)}, [](Backend& back, const Placed& p) {
+              for (const size_t i : {0, 1}) {
+                back.putPatches(p.e(i), p.e(2), kWeights[i], kImages, kTokens, kPatches, kDim);
+              }
+            });
+            found.resize(2);
+            return found;
           }};
 }
 

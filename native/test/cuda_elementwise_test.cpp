@@ -46,16 +46,47 @@ void checkMaps(int64_t size, float tolerance) {
   plain->geluGradient(expected.data(), wideDy.data(), wide.data(), size);
   CHECK(difference(floats(dx), expected) <= tolerance);
   CHECK(sameBits(besideBoundary(dy, [&](T* data) { geluGradient(Stream(), data, data, x.data(), size); }), dx));
+}
 
-  const std::vector<T> sum = inEveryOrder<T>([&] {
-    std::vector<T> result = dy;
-    addScaled(Stream(), result.data(), x.data(), -0.3f, size);
-    return result;
+/// `count` tensors of `rows` rows `gap` apart. Each launch of kernels adds seven or eight.
+template <typename T>
+void checkSum(size_t count, int64_t rows, int64_t size, int64_t gap) {
+  CAPTURE(count);
+  CAPTURE(rows);
+  CAPTURE(size);
+  CAPTURE(gap);
+  const int64_t stride = size + gap;
+  std::vector<std::vector<T>> xs;
+  std::vector<Term<T>> terms;
+  for (size_t k = 0; k < count; ++k) {
+    xs.push_back(as<T>(noise(rows * stride, static_cast<uint32_t>(k + 1))));
+    terms.push_back({xs.back().data(), 0.1f * static_cast<float>(k + 1), stride});
+  }
+  std::vector<float> expected;
+  for (int64_t i = 0; i < rows * stride; ++i) {
+    double sum = 0;
+    for (size_t k = 0; k < count; ++k) sum += double{terms[k].weight} * toFloat(xs[k][static_cast<size_t>(i)]);
+    expected.push_back(i % stride < size ? static_cast<float>(sum) : toFloat(xs[0][static_cast<size_t>(i)]));
+  }
+  const float launches = count <= 8 ? 1.0f : 1.0f + std::ceil(static_cast<float>(count - 8) / 7);
+  const std::vector<T> onto = inEveryOrder<T>([&] {  // the first, so that what lies between rows is there too
+    std::vector<T> y = xs[0];
+    std::vector<Term<T>> from = terms;
+    from[0].x = y.data();
+    weightedSum(Stream(), y.data(), stride, from, rows, size);
+    return y;
   });
-  expected = wideDy;
-  plain->addScaled(expected.data(), wide.data(), -0.3f, size);
-  CHECK(difference(floats(sum), expected) <= tolerance);
-  CHECK(sameBits(besideBoundary(dy, [&](T* data) { addScaled(Stream(), data, x.data(), -0.3f, size); }), sum));
+  CHECK(difference(floats(onto), expected) <= (sizeof(T) == 2 ? kHalfStep : 1e-6f) * launches);
+  const auto run = [&](T* y) { weightedSum(Stream(), y, stride, terms, rows, size); };
+  std::vector<T> apart = xs[0];
+  run(apart.data());
+  CHECK(sameBits(apart, onto));
+  CHECK(sameBits(besideBoundary(xs[0], run), onto));
+  besideBoundary(xs[count - 1], [&](T* beside) {  // one term alone
+    terms[count - 1].x = beside;
+    run(apart.data());
+  });
+  CHECK(sameBits(apart, onto));
 }
 
 struct Place {
@@ -101,11 +132,23 @@ void checkDropout(int64_t rows, int64_t dim, const Place& d) {
 
 }  // namespace
 
-TEST_CASE("CUDA's GELU, its gradient and scaled sums agree with plain loops") {
+TEST_CASE("CUDA's GELU and its gradient agree with plain loops") {
   for (const int64_t size : {1, 5, 8, 9, 2047, 2048, 4099, 20011}) {
     checkMaps<float>(size, 1e-6f);
     checkMaps<bf16>(size, kHalfStep);
   }
+}
+
+TEST_CASE_TEMPLATE("CUDA's weighted sums agree with plain loops, and leave alone what lies between rows", T, float,
+                   bf16) {
+  for (const size_t count : {1, 2, 8, 9, 15, 16}) {
+    checkSum<T>(count, 1, 1024, 0);
+    checkSum<T>(count, 3, 520, 8);
+    checkSum<T>(count, 2, 33, 5);
+    checkSum<T>(count, 2, 40, 1);
+  }
+  checkSum<T>(3, 1, 1, 0);
+  checkSum<T>(3, 5, 2056, 0);
 }
 
 TEST_CASE("CUDA's GELU keeps what is far from zero, and NaN") {

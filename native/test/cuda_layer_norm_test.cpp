@@ -56,7 +56,7 @@ void check(int64_t rows, int64_t dim, float tolerance) {
 
 TEST_CASE("CUDA's LayerNorm agrees with plain loops") {
   for (const int64_t rows : {1, 5, 67, 202}) {
-    for (const int64_t dim : {33, 128, 384}) {
+    for (const int64_t dim : {33, 128, 384, 1024, 1032}) {
       check<float>(rows, dim, 1e-5f);
       check<bf16>(rows, dim, 4e-3f);  // half a step of bfloat16
     }

@@ -100,7 +100,7 @@ TEST_CASE_TEMPLATE("CUDA finishes a linear layer as plain loops do", T, float, b
 }
 
 TEST_CASE_TEMPLATE("CUDA's sums of columns agree with plain loops", T, float, bf16) {
-  for (const int64_t rows : {1, 63, 64, 65, 202}) {
+  for (const int64_t rows : {1, 63, 64, 65, 202, 1100}) {
     for (const int64_t cols : {1, 33, 128, 130}) {
       CAPTURE(rows);
       CAPTURE(cols);
@@ -114,6 +114,31 @@ TEST_CASE_TEMPLATE("CUDA's sums of columns agree with plain loops", T, float, bf
       std::vector<double> expected(sums.size());
       for (size_t i = 0; i < x.size(); ++i) expected[i % expected.size()] += toFloat(x[i]);
       CHECK(difference(sums, {expected.begin(), expected.end()}) <= 1e-5f);
+    }
+  }
+}
+
+TEST_CASE("CUDA's padded rows hold the values and zeros behind") {
+  for (const int64_t size : {1, 2, 7, 130, 131, 588, 590, 600}) {
+    for (const int64_t rows : {1, 8, 19}) {
+      CAPTURE(rows);
+      CAPTURE(size);
+      const auto stride = static_cast<size_t>(paddedRow(size));
+      CHECK(stride % 8 == 0);
+      const std::vector<bf16> x = as<bf16>(noise(rows * size, 1));
+      std::vector<bf16> expected(static_cast<size_t>(rows) * stride, bf16{});
+      for (size_t i = 0; i < x.size(); ++i) {
+        expected[i / static_cast<size_t>(size) * stride + i % static_cast<size_t>(size)] = x[i];
+      }
+      const std::vector<bf16> found = inEveryOrder<bf16>([&] {
+        std::vector<bf16> y(expected.size(), bf16{0xFFFF});
+        padRows(Stream(), y.data(), x.data(), rows, size);
+        return y;
+      });
+      CHECK(sameBits(found, expected));
+      std::vector<bf16> again(expected.size(), bf16{0xFFFF});
+      besideBoundary(x, [&](bf16* beside) { padRows(Stream(), again.data(), beside, rows, size); });
+      CHECK(sameBits(again, expected));
     }
   }
 }

@@ -23,6 +23,11 @@ __global__ void addStepKernel(float* y, const StepNumbers* numbers, int64_t size
   if (i < size) y[i] += static_cast<float>(numbers->learningRate) + static_cast<float>(numbers->iteration);
 }
 
+/// y (size) += a * x
+void addScaled(Stream stream, float* y, const float* x, float a, int64_t size) {
+  weightedSum<float>(stream, y, size, {{y, 1.0f, size}, {x, a, size}}, 1, size);
+}
+
 struct Device {
   OwnedStream stream;
   std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>(CountedMemory::source(), size_t{1} << 20);

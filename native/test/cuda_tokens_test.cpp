@@ -78,32 +78,34 @@ void checkEmbed(int64_t images, int64_t patchCount, int64_t registerCount, int64
 }
 
 template <typename T>
-void checkTakeAndPut(int64_t images, int64_t patchCount, int64_t others, int64_t dim) {
+void checkTakeAndPut(int64_t images, int64_t patchCount, int64_t before, int64_t dim) {
   CAPTURE(images);
   CAPTURE(patchCount);
-  CAPTURE(others);
+  CAPTURE(before);
   CAPTURE(dim);
-  const int64_t tokenCount = patchCount + others;
-  const float a = 0.3f;
+  const int64_t tokenCount = patchCount + before;
+  const float a = 0.3f, b = -0.7f;
   const std::vector<T> tokens = as<T>(noise(images * tokenCount * dim, 1)),
+                       others = as<T>(noise(images * tokenCount * dim, 3)),
                        patches = as<T>(noise(images * patchCount * dim, 2));
-  const std::vector<float> wideTokens = floats(tokens), widePatches = floats(patches);
+  const std::vector<float> wideTokens = floats(tokens), wideOthers = floats(others), widePatches = floats(patches);
   const auto plain = makePlainBackend();
-  for (const bool add : {false, true}) {
-    CAPTURE(add);
-    const auto take = [&](T* y) {
-      takePatches(Stream(), y, tokens.data(), a, add, images, tokenCount, patchCount, dim);
-    };
-    const std::vector<T> taken = inEveryOrder<T>([&] {
-      std::vector<T> result = patches;
-      take(result.data());
-      return result;
-    });
-    std::vector<float> expected = widePatches;
-    plain->takePatches(expected.data(), wideTokens.data(), a, add, images, tokenCount, patchCount, dim);
-    CHECK(difference(floats(taken), expected) <= kTolerance<T>);
-    CHECK(sameBits(besideBoundary(patches, take), taken));
-  }
+  const auto take = [&](T* y) {
+    const int64_t stride = tokenCount * dim;
+    const std::vector<Term<T>> terms = {{tokens.data(), a, stride}, {others.data(), b, stride}};
+    takePatches(Stream(), y, terms, images, tokenCount, patchCount, dim);
+  };
+  const std::vector<T> taken = inEveryOrder<T>([&] {
+    std::vector<T> result(patches.size());
+    take(result.data());
+    return result;
+  });
+  std::vector<float> expected = widePatches;
+  const float* const both[] = {wideTokens.data(), wideOthers.data()};
+  const float weights[] = {a, b};
+  plain->takePatches(expected.data(), both, weights, 2, images, tokenCount, patchCount, dim);
+  CHECK(difference(floats(taken), expected) <= kTolerance<T>);
+  CHECK(sameBits(besideBoundary(patches, take), taken));
   const auto put = [&](T* dtokens) {
     putPatches(Stream(), dtokens, patches.data(), a, images, tokenCount, patchCount, dim);
   };
@@ -112,13 +114,13 @@ void checkTakeAndPut(int64_t images, int64_t patchCount, int64_t others, int64_t
     put(result.data());
     return result;
   });
-  std::vector<float> expected = wideTokens;
+  expected = wideTokens;
   plain->putPatches(expected.data(), widePatches.data(), a, images, tokenCount, patchCount, dim);
   CHECK(difference(floats(found), expected) <= kTolerance<T>);
   CHECK(sameBits(besideBoundary(tokens, put), found));
-  for (int64_t b = 0; b < images; ++b) {  // class token and registers: the same bits
-    const auto first = static_cast<size_t>(b * tokenCount * dim);
-    CHECK(std::memcmp(found.data() + first, tokens.data() + first, static_cast<size_t>(others * dim) * sizeof(T)) == 0);
+  for (int64_t image = 0; image < images; ++image) {  // class token and registers: the same bits
+    const auto first = static_cast<size_t>(image * tokenCount * dim);
+    CHECK(std::memcmp(found.data() + first, tokens.data() + first, static_cast<size_t>(before * dim) * sizeof(T)) == 0);
   }
 }
 

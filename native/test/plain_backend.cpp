@@ -274,15 +274,15 @@ class PlainBackend : public FloatBackend {
     }
   }
 
-  void addScaled(float* y, const float* x, float a, int64_t size) override {
-    for (int64_t i = 0; i < size; ++i) y[i] += a * x[i];
+  void weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) override {
+    for (int64_t i = 0; i < size; ++i) y[i] = weightedSumAt(xs, weights, count, i);
   }
 
-  void takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                   int64_t patchCount, int64_t dim) override {
+  void takePatches(float* y, const float* const* tokens, const float* weights, int64_t count, int64_t images,
+                   int64_t tokenCount, int64_t patchCount, int64_t dim) override {
     for (int64_t b = 0; b < images; ++b) {
-      const float* in = tokens + ((b + 1) * tokenCount - patchCount) * dim;
-      for (int64_t i = 0; i < patchCount * dim; ++i, ++y) *y = (add ? *y : 0) + a * in[i];
+      const int64_t first = ((b + 1) * tokenCount - patchCount) * dim;
+      for (int64_t i = 0; i < patchCount * dim; ++i) *y++ = weightedSumAt(tokens, weights, count, first + i);
     }
   }
 
@@ -396,6 +396,12 @@ class PlainBackend : public FloatBackend {
   }
 
  private:
+  static float weightedSumAt(const float* const* xs, const float* weights, int64_t count, int64_t i) {
+    double sum = 0;
+    for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(weights[k]) * xs[k][i];
+    return static_cast<float>(sum);
+  }
+
   /// y_t = sum_s a(q_t, k_s) v_s / sum_s a(q_t, k_s)
   template <typename Affinity>
   static void attention(float* y, const float* qkv, int64_t images, int64_t tokens, int64_t heads, int64_t d,

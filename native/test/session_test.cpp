@@ -8,58 +8,17 @@
 #include <string>
 #include <vector>
 
-#include "core/philox.h"
 #include "error_code.h"
 #include "safetensors_reader.h"
+#include "small_session.h"
 #include "temporary_folder.h"
 
 using namespace dinomaly;
 
 namespace {
 
-constexpr int64_t kSide = 56;
-
-ModelConfig smallConfig() {
-  ModelConfig config;
-  config.encoder.dim = 32;
-  config.encoder.heads = 2;
-  config.encoder.depth = 4;
-  config.encoder.grid = 5;
-  config.encoder.registers = 1;
-  config.encoder.targets = {1, 2};
-  config.decoderDepth = 2;
-  config.groups = {{0}, {1}};
-  return config;
-}
-
 std::unique_ptr<Backend> cpu() {
   return makeCpuBackend(2);
-}
-
-std::vector<uint8_t> picture(uint32_t seed, int64_t side = kSide) {
-  std::vector<uint8_t> pixels(static_cast<size_t>(side * side * 3));
-  for (size_t i = 0; i < pixels.size(); ++i) {
-    pixels[i] = static_cast<uint8_t>(philox({static_cast<uint32_t>(i), 0, 0, 0}, seed, 0)[0]);
-  }
-  return pixels;
-}
-
-/// Calls `start` with a callback and waits for what it is called with.
-template <typename T, typename Start>
-T wait(const Start& start) {
-  std::promise<T> promise;
-  start([&promise](Outcome<T> outcome) {
-    if (outcome.error) {
-      promise.set_exception(outcome.error);
-    } else {
-      promise.set_value(std::move(outcome.value));
-    }
-  });
-  return promise.get_future().get();
-}
-
-void initialise(Session& session) {
-  wait<Nothing>([&](auto done) { session.initialise(true, 1, done); });
 }
 
 /// A session with random weights that begins to work at open().
@@ -95,25 +54,9 @@ Score scoreAlone(Session& session, uint32_t seed, int64_t side = kSide) {
   return wait<Score>([&](auto done) { session.score({picture(seed, side), side, {}, done}); });
 }
 
-TrainingOptions shortRun() {
-  TrainingOptions options;
-  options.schedule.iterations = 8;
-  options.schedule.warmup = 2;
-  options.schedule.discardWarmup = 4;
-  return options;
-}
-
 StepResult step(Session& session, TrainingBatch batch, int64_t iteration) {
   return *wait<std::optional<StepResult>>(
       [&](auto done) { session.trainStep(std::move(batch), iteration, shortRun(), true, CancelToken(), done); });
-}
-
-TrainingBatch pictures(const std::vector<int64_t>& ids, bool withPixels) {
-  TrainingBatch batch;
-  for (const int64_t id : ids) {
-    batch.pictures.push_back({id, withPixels ? picture(static_cast<uint32_t>(id)) : std::vector<uint8_t>()});
-  }
-  return batch;
 }
 
 std::vector<NamedTensor> stateOf(Session& session) {
@@ -149,7 +92,7 @@ std::vector<TensorSource> sourcesOf(const std::string& path) {
 }
 
 void begin(Session& session, int64_t cacheBytes = 1 << 30) {
-  wait<Nothing>([&](auto done) { session.beginTraining(kSide, cacheBytes, done); });
+  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, cacheBytes, done); });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Which GPUs a library holds code for.
 
-// Real code; each also runs on later ones of its generation (8.0 on 8.7, 12.0 on 12.1).
+// Real code; each also runs on later ones of its generation (8.0 on 8.7, 12.0 on 12.1). Not 9.0a or 10.0a, which run on
+// nothing else and have only wgmma and tcgen05 beyond these: no kernel uses either.
 const real = [70, 75, 80, 86, 89, 90, 100, 120];
 // Later libraries leave it out: 11's runs under every driver that a GPU of 7.0 can have.
 const only11 = [70];

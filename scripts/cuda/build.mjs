@@ -1,14 +1,13 @@
 // prebuilds/dinomaly-cuda<major>.so: every kernel for every architecture of a toolkit, in one library.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { output, root, run } from '../setup.mjs';
 import { architecturesOf, codeOptions } from './architectures.mjs';
+import { checkLibrary } from './library.mjs';
 import { compileObjects } from './objects.mjs';
 import { namesOf, parsePtxas, spilling } from './ptxas.mjs';
 import { ensureToolkit } from './toolkits.mjs';
 
-const largest = { file: 25_000_000, packed: 10_000_000 };
 const common = ['-std=c++17', '-O3', '-Inative', '-Werror', 'all-warnings'];
 const hostOptions = ['-Xcompiler', '-fPIC,-fvisibility=hidden,-Wall,-Wextra'];
 
@@ -18,15 +17,13 @@ const filesIn = (folder, pattern) =>
     .sort()
     .map((name) => `${folder}/${name}`);
 
-/** What the library is made of. Host sources beside the kernels are CUDA's language too: they see its headers. */
-function sourcesFor(architectures) {
+/** What the library is made of; what is missing here the linker misses too. */
+export function sourcesFor(architectures) {
   const host = [...common, ...hostOptions];
-  const device = [...host, '-x', 'cu', '-Xptxas', '-v', ...codeOptions(architectures)];
+  const device = [...host, '-Xptxas', '-v', ...codeOptions(architectures)];
   return [
-    ...filesIn('native/backend/cuda', /\.(cu|cpp)$/).map((source) => ({ source, options: device })),
-    ...['native/backend', 'native/core']
-      .flatMap((folder) => filesIn(folder, /\.cpp$/))
-      .map((source) => ({ source, options: host })),
+    ...filesIn('native/backend/cuda', /\.cu$/).map((source) => ({ source, options: device })),
+    ...['native/backend/backend.cpp', 'native/backend/buffer_pool.cpp'].map((source) => ({ source, options: host })),
   ];
 }
 
@@ -70,24 +67,13 @@ function checkObjects(objects, kernels) {
   if (failed.length + spills.length > 0) throw new Error([...failed, ...spills].join('\n'));
 }
 
-function checkSize(library) {
-  const size = { file: statSync(library).size, packed: gzipSync(readFileSync(library)).length };
-  const inMegabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
-  for (const [kind, bytes] of Object.entries(size)) {
-    if (bytes <= largest[kind]) continue;
-    const name = path.relative(root, library);
-    throw new Error(`${name}, ${kind}: expected at most ${inMegabytes(largest[kind])}, found ${inMegabytes(bytes)}.`);
-  }
-  return `${inMegabytes(size.file)}, ${inMegabytes(size.packed)} packed`;
-}
-
 function link({ nvcc, options }, objects, library) {
   // Nothing of libcudart is seen from outside: another library's copy may be in the same process.
-  const linker = '--strip-all,--no-undefined,--exclude-libs,ALL';
+  const linker = '--strip-all,--no-undefined,--version-script=native/backend/library/exports.map';
   run(nvcc, [...options, '-shared', '-cudart', 'static', '-Xlinker', linker, ...objects, '-o', library]);
 }
 
-/** Builds the library of a CUDA major version, and beside it the table of what its kernels use. */
+/** Builds the library of a CUDA major version; beside it lie the table of what its kernels use and the toolkit's licence. */
 export async function buildCudaLibrary(major) {
   const toolkit = ensureToolkit(major);
   const architectures = architecturesOf(major, output(toolkit.nvcc, ['--list-gpu-arch']));
@@ -95,7 +81,8 @@ export async function buildCudaLibrary(major) {
   const folder = path.join(root, `build-cuda${major}`);
   const target = path.join(root, 'prebuilds', `${name}.so`);
   const report = path.join(root, 'prebuilds', `${name}.ptxas.json`);
-  for (const file of [target, report]) rmSync(file, { force: true });
+  const licence = path.join(root, 'prebuilds', `${name}.license.txt`);
+  for (const file of [target, report, licence]) rmSync(file, { force: true });
   console.error(`Building ${name}.so with CUDA ${toolkit.release} for ${architectures.join(', ')}`);
   const sources = sourcesFor(architectures).map(({ source, options }) => ({
     source,
@@ -113,7 +100,8 @@ export async function buildCudaLibrary(major) {
     objects.map(({ object }) => object),
     library,
   );
-  const size = checkSize(library);
+  const size = checkLibrary(library);
   copyFileSync(library, target);
+  copyFileSync(toolkit.licence, licence);
   console.error(`Written: ${path.relative(root, target)} (${size})`);
 }

@@ -8,9 +8,10 @@ import { unpackDebian } from './debian.mjs';
 import { unpackWheels } from './wheels.mjs';
 
 const debianBin = 'usr/lib/nvidia-cuda-toolkit/bin';
+const debianLicence = 'usr/share/doc/nvidia-cuda-toolkit/copyright';
 const wheelRoot = 'nvidia/cu13';
 
-// `fetch` fills an empty folder; `nvcc` and `options` lie in it. A change of `from` or `release` makes a new folder.
+// `fetch` fills an empty folder; `nvcc`, `licence` and `options` lie in it. A change of `from` or `release` makes a new folder.
 const toolkits = {
   11: {
     release: '11.8',
@@ -28,6 +29,7 @@ const toolkits = {
     },
     fetch: unpackDebian,
     nvcc: `${debianBin}/nvcc`,
+    licence: debianLicence,
     options: (folder) => ['-ccbin', path.join(folder, 'usr/bin/g++-11')],
   },
   12: {
@@ -35,6 +37,7 @@ const toolkits = {
     from: { suite: 'trixie', packages: ['nvidia-cuda-toolkit', 'nvidia-cuda-dev', 'libcu++-dev'] },
     fetch: unpackDebian,
     nvcc: `${debianBin}/nvcc`,
+    licence: debianLicence,
     options: () => ['-ccbin', systemCompiler()],
   },
   13: {
@@ -53,6 +56,7 @@ const toolkits = {
     },
     fetch: unpackWheels,
     nvcc: `${wheelRoot}/bin/nvcc`,
+    licence: 'nvidia_cuda_runtime-13.0.96.dist-info/licenses/License.txt',
     options: (folder) => [
       ...['-ccbin', systemCompiler()],
       `-I${path.join(folder, wheelRoot, 'include')}`,
@@ -111,7 +115,7 @@ function fetchInto(folder, { release, from, fetch, nvcc }) {
   }
 }
 
-/** The toolkit of a major version, fetched if the cache lacks it: nvcc, and the options that each call of it needs. */
+/** The toolkit of a major version, fetched if the cache lacks it: nvcc, the options that each call of it needs, its licence. */
 export function ensureToolkit(major) {
   const toolkit = toolkits[major];
   const recipe = createHash('sha256').update(JSON.stringify(toolkit.from)).digest('hex').slice(0, 8);
@@ -120,5 +124,10 @@ export function ensureToolkit(major) {
     console.error(`Fetching CUDA ${toolkit.release} into ${folder}`);
     fetchInto(folder, toolkit);
   }
-  return { release: toolkit.release, nvcc: path.join(folder, toolkit.nvcc), options: toolkit.options(folder) };
+  return {
+    release: toolkit.release,
+    nvcc: path.join(folder, toolkit.nvcc),
+    options: toolkit.options(folder),
+    licence: path.join(folder, toolkit.licence),
+  };
 }

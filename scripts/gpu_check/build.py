@@ -16,7 +16,7 @@ def ask_gpu(run: Run, *fields: str) -> list[str]:
 
 def options(run: Run) -> list[str]:
     common = ['-DCMAKE_BUILD_TYPE=Release', '-DDINOMALY_CHECK=ON']
-    if run.emulated:
+    if run.emulated or run.on_cpu:
         return common
     nvcc = find_tool('nvcc')
     if not nvcc:
@@ -34,6 +34,8 @@ def build(run: Run, targets: list[str], *options: str) -> None:
 
 def targets(run: Run) -> list[str]:
     """What other stages run."""
+    if run.on_cpu:
+        return ['dinomaly_check_cpu']
     everywhere = ['dinomaly_check', 'dinomaly_table']
     return [*everywhere, 'dinomaly_check_cpu'] if run.emulated else everywhere
 

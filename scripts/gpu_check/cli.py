@@ -1,6 +1,8 @@
 """The command line of scripts/gpu-check."""
 
 import argparse
+import math
+import os
 import sys
 import time
 from dataclasses import replace
@@ -11,7 +13,7 @@ from .networks import ROOT
 from .run import Run, Stage, run_stages
 
 MINUTES = 9
-EMULATED_MINUTES = 30
+SLOW_MINUTES = 30  # without a GPU
 
 
 def pytorch_stage(run: Run) -> str:
@@ -31,6 +33,7 @@ STAGES = [
     Stage('benchmark', 240, benchmark.stage),
     Stage('targets', 10, benchmark.stage_targets),
 ]
+ON_CPU = {'build', 'training', 'precisions'}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -40,13 +43,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description='Proves and measures the CUDA backend on the GPU that is here. Needs a compiler, CMake, CUDA, and Python '
         'with PyTorch and Pillow.',
     )
-    parser.add_argument('--emulated', action='store_true', help='without a GPU: on the emulated device, at small sizes')
+    without = parser.add_mutually_exclusive_group()
+    without.add_argument('--emulated', action='store_true', help='without a GPU: on the emulated device, at small sizes')
+    without.add_argument('--write-expected', action='store_true', help='writes the training curve, on the CPU, and no more')
+    without.add_argument(
+        '--perturbed',
+        action='store_true',
+        help='on the CPU: how far training and scores depart from what is expected if the encoder differs by a millionth',
+    )
     parser.add_argument('--stages', default=','.join(names), help=f'some of {",".join(names)}')
     parser.add_argument('--build', type=Path, help='where the programs are built, or lie if build is none of the stages')
     parser.add_argument('--allow-missing', action='store_true', help='goes on without compute-sanitizer')
     parser.add_argument('--compile-mode', default='reduce-overhead', help="torch.compile's, such as max-autotune")
-    parser.add_argument('--minutes', type=float, help=f'after which no stage goes on; {MINUTES}, emulated {EMULATED_MINUTES}')
-    parser.add_argument('--write-expected', action='store_true', help='writes the training curve, on the CPU, and no more')
+    parser.add_argument('--minutes', type=float, help=f'after which no stage goes on; {MINUTES}, without a GPU {SLOW_MINUTES}')
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.stages.split(',')) - set(names)
     if unknown:
@@ -59,14 +68,24 @@ def say(text: str) -> None:
 
 
 def write_expected(run: Run) -> str:
-    build.build(run, ['dinomaly_check_cpu'], '-DDINOMALY_CHECK=ON')
-    return training.write_expected(run, training.DEMO, run.build / 'dinomaly_check_cpu', training.EXPECTED)
+    return training.write_expected(run, training.DEMO, run.check_program, training.EXPECTED)
+
+
+def stages_of(chosen: argparse.Namespace) -> list[Stage]:
+    if chosen.write_expected:
+        return [STAGES[0], Stage('expected', math.inf, write_expected)]
+    names = set(chosen.stages.split(','))
+    if chosen.perturbed:
+        names &= ON_CPU
+    return [stage for stage in STAGES if stage.name in names]
 
 
 def main() -> int:
+    os.environ.setdefault('CUDA_DEVICE_ORDER', 'PCI_BUS_ID')  # nvidia-smi's, or the build may be for another GPU
     chosen = parse(sys.argv[1:])
-    kind = 'cpu' if chosen.write_expected else 'emulated' if chosen.emulated else 'cuda'
-    minutes = chosen.minutes or (MINUTES if kind == 'cuda' else EMULATED_MINUTES)
+    on_cpu = chosen.write_expected or chosen.perturbed
+    kind = 'cpu' if on_cpu else 'emulated' if chosen.emulated else 'cuda'
+    minutes = chosen.minutes or (MINUTES if kind == 'cuda' else SLOW_MINUTES)
     folder = chosen.build or ROOT / f'build-gpu-check-{kind}'
     run = Run(
         emulated=chosen.emulated,
@@ -74,12 +93,10 @@ def main() -> int:
         allow_missing=chosen.allow_missing,
         deadline=time.monotonic() + 60 * minutes,
         compile_mode=chosen.compile_mode,
+        on_cpu=on_cpu,
     )
-    if chosen.write_expected:
-        stages = [Stage('expected', 60 * minutes, write_expected)]
-    else:
-        stages = [stage for stage in STAGES if stage.name in chosen.stages.split(',')]
-    if chosen.emulated:  # the limits are a GPU's
+    stages = stages_of(chosen)
+    if kind != 'cuda':  # the limits are a GPU's
         stages = [replace(stage, limit=60 * minutes) for stage in stages]
     try:
         return 1 if run_stages(run, stages, say) else 0

@@ -38,6 +38,7 @@ class Run:
     temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix='gpu-check-')))
     stage_deadline: float = 0.0
     compile_mode: str = 'reduce-overhead'  # torch.compile's
+    on_cpu: bool = False  # our own, in f32
     results: 'Results | None' = None  # of the benchmark
 
     def command(self, *command: str | Path, env: dict[str, str] | None = None) -> str:
@@ -74,7 +75,7 @@ class Run:
 
     @property
     def check_program(self) -> Path:
-        return self.build / 'dinomaly_check'
+        return self.build / ('dinomaly_check_cpu' if self.on_cpu else 'dinomaly_check')
 
     def check(self, name: str, *flags: str | Path, program: Path | None = None, before: tuple[str, ...] = ()) -> dict[str, Entry]:
         """A command of dinomaly_check, and its results."""

@@ -1,3 +1,4 @@
+import { createOptions, loadOptions } from '../../lib/cli/options';
 import { makeProgram } from '../../lib/cli/program';
 import { checkCreateOptions, checkTrainOptions } from '../../lib/options';
 import { dinomaly } from './dinomaly';
@@ -29,6 +30,12 @@ test("train's defaults are the library's", () => {
     expect({ [name]: given[name] }).toEqual({ [name]: value });
   }
   expect(given['seed']).toBe(checkCreateOptions({}).seed);
+});
+
+test('where a model runs is the same for a new one and one that is loaded', () => {
+  const runtime = { device: 'cuda:1', precision: 'tf32', threads: 3, deterministic: true } as const;
+  expect(loadOptions(runtime)).toMatchObject(runtime);
+  expect(createOptions({ ...runtime, seed: 1 })).toMatchObject({ ...runtime, seed: 1 });
 });
 
 test.each([

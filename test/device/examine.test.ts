@@ -1,7 +1,9 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { examine } from '../../lib/device/examine';
+import { marker } from '../../lib/device/surroundings';
 import { compileLibrary, emulated, machineIn, touch } from '../support/deviceLibrary';
 import { temporaryFolder } from '../support/temporaryFolder';
 
@@ -13,7 +15,7 @@ const examined = (library: string, limit = machine.timeLimit) =>
 
 test('a library that works gives its report', async () => {
   const { report, problem } = await examined(emulated);
-  expect(report).toMatchObject({ score: 13000, devices: [{ name: 'emulated' }] });
+  expect(report).toMatchObject({ score: 13000, devices: [{ name: 'emulated' }, { name: 'emulated' }] });
   expect(problem).toBe('');
 });
 
@@ -66,4 +68,34 @@ test('a library that hangs is given up, and its process ended', async () => {
   expect(tested).toMatchObject({ report: null, problem: 'its test did not end within 3 s' });
   const pid = readFileSync(file, 'utf8');
   while (isAlive(pid)) await setTimeout(10); // until jest's own limit
+});
+
+test('a process that may open no more files is told so, and goes on', () => {
+  const script = path.join(__dirname, '../support/noDescriptors.mjs');
+  const command = `ulimit -n 64; exec "${process.execPath}" "${script}"`;
+  const found = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8', timeout: 20_000 })) as unknown;
+  const problem = expect.stringMatching(/^its test could not be started: spawn .* EMFILE$/) as unknown;
+  expect(found).toEqual({ report: null, problem, listeners: 0 });
+});
+
+test('a process that was started as a test starts none', async () => {
+  const env = { ...machine.env, [marker]: '1' };
+  const { problem } = await examine({ library: emulated, cublasLt: null }, { ...machine, env });
+  expect(problem).toMatch(/^not tested, since this process was started as such a test itself/);
+});
+
+test.each(['SIGKILL', 'SIGTERM'] as const)('a test ends with its parent, also by %s', async (signal) => {
+  const file = path.join(folder, `pid-${signal}`);
+  const hangs = `if(FILE*f=fopen("${file}","w")){fprintf(f,"%d.",getpid());fclose(f);}sleep(600)`;
+  const library = compile(`hang-${signal}.so`, { WHEN_LOADED: hangs });
+  const program = `
+    const { examine } = require('./dist/device/examine.js');
+    const { surroundings } = require('./dist/device/surroundings.js');
+    examine({ library: ${JSON.stringify(library)}, cublasLt: null }, surroundings());`;
+  const parent = spawn(process.execPath, ['-e', program], { cwd: path.join(__dirname, '../..'), stdio: 'ignore' });
+  const pid = () => /^(\d+)\.$/.exec(existsSync(file) ? readFileSync(file, 'utf8') : '')?.[1];
+  while (pid() === undefined) await setTimeout(10); // until jest's own limit
+  expect(isAlive(pid()!)).toBe(true);
+  parent.kill(signal);
+  while (isAlive(pid()!)) await setTimeout(10);
 });

@@ -56,6 +56,8 @@ test.each([
     ['a', 'b'],
   ],
   ['CUDA_PATH', (at: (name: string) => string) => ({ CUDA_PATH: at('toolkit') }), ['toolkit/lib64', 'toolkit/lib']],
+  ['CUDA_HOME', (at: (name: string) => string) => ({ CUDA_HOME: at('toolkit') }), ['toolkit/lib64', 'toolkit/lib']],
+  ['CONDA_PREFIX', (at: (name: string) => string) => ({ CONDA_PREFIX: at('conda') }), ['conda/lib']],
 ])('%s is looked into', async (_, env, folders) => {
   const here = machine(env);
   here.add(library(12));
@@ -120,6 +122,13 @@ test('what is named and not there is looked for, and not found', async () => {
   const { looked, libraries } = await findPairs({ library: at('there.so'), cublasLt: at('missing') }, surroundings);
   expect(looked[1]).toEqual({ file: 'missing', place: 'option cuda.cublasLt', paths: [at('missing')], found: [] });
   expect(libraries).toEqual([[]]);
+});
+
+test('a user without a home has no packages there', async () => {
+  const { surroundings, add } = machine();
+  add(library(12));
+  const { looked } = await findPairs({}, { ...surroundings, home: undefined });
+  expect(looked.find(({ place }) => place.includes('Python'))!.paths).toEqual([]);
 });
 
 test('a folder is no library', async () => {

@@ -37,6 +37,20 @@ test("'auto' takes a GPU that is present and can be computed on", async () => {
   expect(still).toEqual({ ...onGpu, measure: false });
 });
 
+test.each(['', ' ', '-1', 'NoDevFiles'])(
+  "'auto' looks for nothing where CUDA_VISIBLE_DEVICES is '%s'",
+  async (visible) => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    gpus.push('NVIDIA H100');
+    const { surroundings, library } = machine('9.0');
+    surroundings.env['CUDA_VISIBLE_DEVICES'] = visible;
+    expect(await resolveRuntime({ threads: 3 }, surroundings)).toEqual(onCpu);
+    expect(warn).not.toHaveBeenCalled();
+    // Asked for by name it is CUDA's to say what is hidden.
+    expect(await resolveRuntime({ device: 'cuda' }, surroundings)).toMatchObject({ library });
+  },
+);
+
 test("'auto' warns of a GPU that cannot be used, once, and takes the CPU", async () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const { surroundings, library } = machine(null);
@@ -64,6 +78,8 @@ test("'cuda' without a GPU tells everything that was looked for and found", asyn
     `  dinomaly-cuda12.so, this package: ${library}`,
     '  libcublasLt.so.12, LD_LIBRARY_PATH: not found (/nowhere/libcublasLt.so.12)',
     '  libcublasLt.so.12, CUDA_PATH: nothing to look at',
+    '  libcublasLt.so.12, CUDA_HOME: nothing to look at',
+    '  libcublasLt.so.12, CONDA_PREFIX: nothing to look at',
     '  libcublasLt.so.12, /usr/local/cuda*: nothing to look at',
     "  libcublasLt.so.12, the system's loader: left to it",
     "  libcublasLt.so.12, NVIDIA's Python packages: nothing to look at",

@@ -51,9 +51,25 @@ describe('what is taken', () => {
     expect(await choose(surroundings)).toEqual({ library: 'dinomaly-cuda12.so', cublasLt: null, ordinal: 0 });
   });
 
+  test('the lowest GPU that any library can use, before a newer toolkit on another', async () => {
+    const { surroundings, at } = machine({ 12: { DEVICES: '"9.0 10.0"' }, 13: { DEVICES: '"10.0 9.0"' } });
+    expect(await choose(surroundings)).toMatchObject({ library: 'dinomaly-cuda12.so', ordinal: 0 });
+    const { device, candidates } = await newProcess().inspectCuda(surroundings);
+    expect(device).toBe('cuda:0');
+    const whys = candidates.map(({ library, why }) => [library, why]);
+    const expected = (major: number) => at(`package/prebuilds/dinomaly-cuda${major}.so`);
+    expect(whys).toEqual([
+      [
+        expected(13),
+        expect.stringMatching(/^not taken: expected a GPU 0 that it has code for, found GPU 0: G+ \(10\.0/),
+      ],
+      [expected(12), expect.stringMatching(/^taken: CUDA 12\.0.*; GPU 0 is G+ /)],
+    ]);
+  });
+
   test('a library that has code for the GPU that is asked for', async () => {
     const { surroundings } = machine({ 12: { DEVICES: '"7.0 9.0 10.0"' }, 13: { DEVICES: '"10.0 9.0 10.0"' } });
-    expect(await choose(surroundings)).toMatchObject({ library: 'dinomaly-cuda13.so', ordinal: 1 });
+    expect(await choose(surroundings)).toMatchObject({ library: 'dinomaly-cuda12.so', ordinal: 0 });
     expect(await choose(surroundings, 1)).toMatchObject({ library: 'dinomaly-cuda13.so', ordinal: 1 });
     expect(await choose(surroundings, 0)).toMatchObject({ library: 'dinomaly-cuda12.so', ordinal: 0 });
     const report = (await choose(surroundings, 2)) as CudaReport;
@@ -185,11 +201,27 @@ describe('what worked', () => {
     }
   });
 
-  test('is the only thing that is remembered: what failed is tested again', async () => {
+  test('lies nowhere for a user without a home', async () => {
+    const { surroundings, loads } = countedMachine();
+    surroundings.env['XDG_CACHE_HOME'] = undefined;
+    const homeless = { ...surroundings, home: undefined };
+    expect([await choose(homeless), await choose(homeless)]).toEqual([taken, taken]);
+    expect(loads()).toBe(2);
+  });
+
+  test('is all that the next process is told: what failed is remembered in this one, until somebody inspects', async () => {
     const { surroundings, at } = machine({ 12: { ...counting, DEVICES: '""' } });
     surroundings.env['COUNT'] = at('count');
+    const loads = () => readFileSync(at('count'), 'utf8').length;
+    await jest.isolateModulesAsync(async () => {
+      const { chooseCuda, inspectCuda } = newProcess();
+      const first = await chooseCuda(undefined, {}, surroundings);
+      expect(await chooseCuda(undefined, {}, surroundings)).toEqual(first);
+      expect(loads()).toBe(1);
+      expect(await inspectCuda(surroundings)).toEqual(first);
+      expect(loads()).toBe(2);
+    });
     await choose(surroundings);
-    await choose(surroundings);
-    expect(readFileSync(at('count'), 'utf8')).toHaveLength(2);
+    expect(loads()).toBe(3);
   });
 });

@@ -5,7 +5,7 @@ import { config, errorOf, openModel, picture, side, stepOptions, token } from '.
 let model: NativeModel;
 beforeAll(async () => {
   model = await openModel();
-  await model.beginTraining({ side, cacheBytes: 1e6 });
+  await model.beginTraining({ side, batchSize: 2, cacheBytes: 1e6 });
 });
 afterAll(() => model.dispose());
 
@@ -76,8 +76,17 @@ const cases: [string, () => unknown, RegExp][] = [
   ['score: side', () => method('score')(pixels, '56', token()), /'side': expected an integer.*found a string/],
   ['score: a bigint', () => method('score')(pixels, 56n, token()), /'side': .*found a bigint/],
   ['beginTraining: options', () => method('beginTraining')(null), /'options': expected an object, found null/],
-  ['beginTraining: side', () => method('beginTraining')({ cacheBytes: 1 }), /'options\.side'.*found undefined/],
-  ['beginTraining: bytes', () => method('beginTraining')({ side, cacheBytes: Infinity }), /cacheBytes'.*found inf/],
+  [
+    'beginTraining: side',
+    () => method('beginTraining')({ batchSize: 1, cacheBytes: 1 }),
+    /'options\.side'.*found undefined/,
+  ],
+  ['beginTraining: batch', () => method('beginTraining')({ side, batchSize: 0 }), /batchSize'.*found 0/],
+  [
+    'beginTraining: bytes',
+    () => method('beginTraining')({ side, batchSize: 1, cacheBytes: Infinity }),
+    /cacheBytes'.*found inf/,
+  ],
   ['hasFeatures: id', () => method('hasFeatures')(true), /'id': expected an integer.*found true/],
   ['trainStep: batch', () => method('trainStep')(Symbol('x')), /'batch': expected an object, found a symbol/],
   ['trainStep: none', () => method('trainStep')({ pictures: [] }), /'pictures': expected at least one/],
@@ -197,6 +206,7 @@ test('an error that a getter throws passes through', () => {
     get side(): number {
       throw failure;
     },
+    batchSize: 1,
     cacheBytes: 0,
   };
   expect(() => model.beginTraining(options)).toThrow(failure);

@@ -9,14 +9,13 @@ const inFolder = (name: string) => path.join(folder, name);
 
 test('the emulated device reports what a GPU would', () => {
   const report = addon().deviceReport(emulated, null);
+  const device = {
+    ...{ name: 'emulated', capability: '9.0', processors: 132, usable: true },
+    ...{ memoryBytes: 2 ** 30, freeBytes: 2 ** 30 },
+  };
   expect(report).toEqual({
     ...{ score: 13000, toolkit: 13000, driver: 13000, cublasLt: 130000, cublasLtPath: 'emulated', problem: '' },
-    devices: [
-      {
-        ...{ name: 'emulated', capability: '9.0', processors: 132, usable: true },
-        ...{ memoryBytes: 2 ** 30, freeBytes: 2 ** 30 },
-      },
-    ],
+    devices: [device, device],
   });
 });
 

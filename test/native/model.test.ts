@@ -98,7 +98,7 @@ test('a cancelled job rejects and leaves the others alone', async () => {
 
 test('a running step is cancelled between two operations', async () => {
   const model = await opened(slowConfig);
-  await model.beginTraining({ side: slowSide, cacheBytes: 0 });
+  await model.beginTraining({ side: slowSide, batchSize: 2, cacheBytes: 0 });
   const pixels = picture(0, slowSide);
   const pictures = Array.from({ length: 64 }, (_, id) => ({ id, pixels }));
   const cancel = token();
@@ -112,7 +112,7 @@ test('a running step is cancelled between two operations', async () => {
 
 test('training keeps features, trains, and saves what it trained', async () => {
   const model = await opened();
-  await model.beginTraining({ side, cacheBytes: 1e7 });
+  await model.beginTraining({ side, batchSize: 2, cacheBytes: 1e7 });
   const pictures = [0, 1, 2].map((id) => ({ id, pixels: picture(id) }));
   expect(model.hasFeatures(1)).toBe(false);
   const first = (await model.trainStep({ pictures }, { ...stepOptions, iteration: 0 }, token()))!;
@@ -140,7 +140,7 @@ test('training keeps features, trains, and saves what it trained', async () => {
 
 test('a loss that is not finite rejects and leaves the weights', async () => {
   const model = await opened();
-  await model.beginTraining({ side, cacheBytes: 0 });
+  await model.beginTraining({ side, batchSize: 2, cacheBytes: 0 });
   const before = await model.stateDict();
   const tensor = { data: new Float32Array(3 * side * side).fill(NaN), shape: [1, 3, side, side] };
   expect((await errorOf(() => model.trainStep(tensor, stepOptions, token()))).code).toBe('ERR_LOSS_NOT_FINITE');
@@ -149,7 +149,7 @@ test('a loss that is not finite rejects and leaves the weights', async () => {
 
 test('what a step did not report, whoever needs the weights does', async () => {
   const model = await opened();
-  await model.beginTraining({ side, cacheBytes: 0 });
+  await model.beginTraining({ side, batchSize: 2, cacheBytes: 0 });
   const before = await model.stateDict();
   const tensor = { data: new Float32Array(3 * side * side).fill(NaN), shape: [1, 3, side, side] };
   expect(await model.trainStep(tensor, { ...stepOptions, report: false }, token())).toBeUndefined();
@@ -214,7 +214,7 @@ test('after dispose every method says so', async () => {
     () => model.parameters(),
     () => model.infer(new Float32Array(3 * side * side), [1, 3, side, side], token()),
     () => model.score(picture(0), side, token()),
-    () => model.beginTraining({ side, cacheBytes: 0 }),
+    () => model.beginTraining({ side, batchSize: 2, cacheBytes: 0 }),
     () => model.endTraining(),
     () => model.hasFeatures(0),
     () => model.trainStep({ pictures: [{ id: 0 }] }, stepOptions, token()),

@@ -1,6 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { emulated } from '../support/deviceLibrary';
 import { callScript } from '../support/script';
+
+const root = path.join(__dirname, '../..');
 
 // Of CUDA 13.0, shortened: a kernel that calls a function which was not inlined, and one with too few registers.
 const log = `ptxas info    : 0 bytes gmem
@@ -121,9 +125,95 @@ describe('npm run prebuild -- --cuda', () => {
   });
 
   test.each(['10', '', '12.4', '13,'])('rejects %j before anything is built', (text) => {
-    const prebuild = path.join(__dirname, '../../scripts/prebuild.mjs');
+    const prebuild = path.join(root, 'scripts/prebuild.mjs');
     const { status, stdout, stderr } = spawnSync(process.execPath, [prebuild, '--cuda', text], { encoding: 'utf8' });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toBe(`--cuda: expected some of 11,12,13, found '${text}'. Example: --cuda 12,13\n`);
+  });
+});
+
+describe('a library', () => {
+  const shippable = {
+    exports: ['dinomalyDeviceLibrary'],
+    needs: {
+      libraries: ['libdl.so.2', 'libstdc++.so.6', 'libc.so.6', 'ld-linux-x86-64.so.2'],
+      versions: [
+        ['GLIBC', '2.2.5'],
+        ['GLIBC', '2.34'],
+        ['GLIBCXX', '3.4.30'],
+        ['CXXABI', '1.3.13'],
+      ],
+    },
+    size: { file: 25_000_000, packed: 10_000_000 },
+  };
+  const problemsOf = (found: object) => callScript('cuda/library.mjs', 'problemsOf', { ...shippable, ...found });
+  const needing = (...libraries: string[]) => ({ needs: { ...shippable.needs, libraries } });
+
+  test('is made of the backend and of what it calls', () => {
+    const sources = callScript('cuda/build.mjs', 'sourcesFor', [75, 90]) as { source: string; options: string[] }[];
+    const kernels = readdirSync(path.join(root, 'native/backend/cuda')).filter((name) => name.endsWith('.cu'));
+    expect(sources.map(({ source }) => source).sort()).toEqual(
+      [
+        ...kernels.map((name) => `native/backend/cuda/${name}`),
+        'native/backend/backend.cpp',
+        'native/backend/buffer_pool.cpp',
+      ].sort(),
+    );
+    for (const { source, options } of sources) {
+      const line = options.join(' ');
+      expect(line).toContain('-Werror all-warnings');
+      expect(line).toMatch(/-fPIC,-fvisibility=hidden,-Wall,-Wextra/);
+      expect(line.includes('-Xptxas -v -gencode arch=compute_75,code=[sm_75]')).toBe(source.endsWith('.cu'));
+    }
+  });
+
+  test('shows one symbol, as the emulated device does', () => {
+    expect(callScript('cuda/library.mjs', 'exportsOf', emulated)).toEqual(['dinomalyDeviceLibrary']);
+  });
+
+  test('tells what it needs of the machine', () => {
+    const objdump = `
+Dynamic Section:
+  NEEDED               libstdc++.so.6
+  NEEDED               libc.so.6
+  INIT                 0x0000000000009000
+
+Version References:
+  required from libstdc++.so.6:
+    0x08922974 0x00 04 GLIBCXX_3.4
+  required from libc.so.6:
+    0x09691a75 0x00 02 GLIBC_2.2.5
+    0x069691b4 0x00 03 GLIBC_2.34
+`;
+    expect(callScript('cuda/library.mjs', 'needsOf', objdump)).toEqual({
+      libraries: ['libstdc++.so.6', 'libc.so.6'],
+      versions: [
+        ['GLIBCXX', '3.4'],
+        ['GLIBC', '2.2.5'],
+        ['GLIBC', '2.34'],
+      ],
+    });
+  });
+
+  test('is shipped as it should be', () => {
+    expect(problemsOf({})).toEqual([]);
+  });
+
+  const versions = [['GLIBC', '2.38']];
+  test.each([
+    [
+      'more symbols',
+      { exports: ['dinomalyDeviceLibrary', 'cudaMalloc'] },
+      'alone, found dinomalyDeviceLibrary, cudaMalloc',
+    ],
+    ['no symbol', { exports: [''] }, 'expected the symbol dinomalyDeviceLibrary alone, found none'],
+    ['static libstdc++', needing('libc.so.6'), 'expected libstdc++ linked dynamically, found libc.so.6'],
+    ['dynamic libcudart', needing('libstdc++.so.6', 'libcudart.so.13'), 'those of Node, found libcudart.so.13'],
+    ['linked cuBLASLt', needing('libstdc++.so.6', 'libcublasLt.so.13'), 'those of Node, found libcublasLt.so.13'],
+    ['a newer glibc', { needs: { ...shippable.needs, versions } }, 'GLIBC 2.36 at most, as on Debian 12, found 2.38'],
+    ['a large file', { size: { file: 25_100_000, packed: 1 } }, 'expected at most 25.00 MB, file, found 25.10 MB'],
+    ['a large archive', { size: { file: 1, packed: 10_100_000 } }, 'at most 10.00 MB, packed, found 10.10 MB'],
+  ])('is not shipped with %s', (_, found, problem) => {
+    expect(problemsOf(found)).toEqual([expect.stringContaining(problem)]);
   });
 });

@@ -20,8 +20,8 @@ class CpuBackend : public FloatBackend {
   void patchesFromTensor(float* y, const float* x, int64_t images, int64_t h, int64_t w, int64_t p) override;
   void embed(float* y, const float* patches, const float* cls, const float* registers, const float* positions,
              int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) override;
-  void takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                   int64_t patchCount, int64_t dim) override;
+  void takePatches(float* y, const float* const* tokens, const float* weights, int64_t count, int64_t images,
+                   int64_t tokenCount, int64_t patchCount, int64_t dim) override;
   void putPatches(float* dtokens, const float* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override;
 
@@ -38,7 +38,7 @@ class CpuBackend : public FloatBackend {
   void gelu(float* y, const float* x, int64_t size) override;
   void geluGradient(float* dx, const float* dy, const float* x, int64_t size) override;
   void dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& dropout) override;
-  void addScaled(float* y, const float* x, float a, int64_t size) override;
+  void weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) override;
 
   // layer_norm.cpp
   void layerNorm(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,

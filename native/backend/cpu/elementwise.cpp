@@ -2,6 +2,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/vector_math.h"
+#include "backend/cpu/weighted_sum.h"
 #include "core/philox.h"
 
 namespace dinomaly {
@@ -66,9 +67,10 @@ void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, co
   });
 }
 
-void CpuBackend::addScaled(float* y, const float* x, float a, int64_t size) {
-  threads_.runBlocks(size, kBlock, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] += a * x[i];
+void CpuBackend::weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) {
+  constexpr int64_t kInCache = 2048;  // of y, while the tensors are added to it
+  threads_.runBlocks(size, kInCache, [&](int64_t begin, int64_t end) {
+    addWeighted(y + begin, xs, begin, weights, count, end - begin);
   });
 }
 

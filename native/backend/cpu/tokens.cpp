@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/weighted_sum.h"
 
 namespace dinomaly {
 namespace {
@@ -54,15 +55,14 @@ void CpuBackend::embed(float* y, const float* patches, const float* cls, const f
   });
 }
 
-void CpuBackend::takePatches(float* y, const float* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                             int64_t patchCount, int64_t dim) {
-  threads_.run(images, [&](int64_t b) {
-    const float* in = tokens + (b * tokenCount + tokenCount - patchCount) * dim;
-    float* out = y + b * patchCount * dim;
-    if (add) {
-      for (int64_t i = 0; i < patchCount * dim; ++i) out[i] += a * in[i];
-    } else {
-      for (int64_t i = 0; i < patchCount * dim; ++i) out[i] = a * in[i];
+void CpuBackend::takePatches(float* y, const float* const* tokens, const float* weights, int64_t count, int64_t images,
+                             int64_t tokenCount, int64_t patchCount, int64_t dim) {
+  constexpr int64_t kRows = 16;  // that a thread takes at a time
+  threads_.runBlocks(images * patchCount, kRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t image = row / patchCount, patch = row % patchCount;
+      const int64_t token = image * tokenCount + tokenCount - patchCount + patch;
+      addWeighted(y + row * dim, tokens, token * dim, weights, count, dim);
     }
   });
 }

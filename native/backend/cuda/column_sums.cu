@@ -3,6 +3,9 @@
 namespace dinomaly::cuda {
 namespace {
 
+constexpr unsigned kJoinGroups = 16;  // among which a column's parts are dealt out
+constexpr unsigned kJoinThreads = kJoinGroups * kWarp;
+
 // partials (rows / kPartialRows, cols). Reads rows * cols of T once.
 template <typename T>
 __global__ void __launch_bounds__(kColumnThreads)
@@ -15,21 +18,30 @@ __global__ void __launch_bounds__(kColumnThreads)
   partials[part * cols + column] = sum;
 }
 
-// A thread a column, part after part: small beside what made the partials.
-__global__ void __launch_bounds__(kColumnThreads)
+// kJoinGroups threads a column, a warp reading 32 neighbours: one thread after the other down all parts would wait for
+// each few loads before the next. Shared: a float a thread.
+__global__ void __launch_bounds__(kJoinThreads)
     joinSumsKernel(float* sums, const float* partials, int64_t parts, int64_t cols, int64_t stride) {
-  const int64_t column = blockIdx.x * int64_t{kColumnThreads} + threadIdx.x;
-  if (column >= cols) return;
+  float* const ofGroups = sharedMemory<float>();  // (kJoinGroups, kWarp)
+  const unsigned lane = threadIdx.x % kWarp, group = threadIdx.x / kWarp;
+  const int64_t column = blockIdx.x * int64_t{kWarp} + lane;
   float sum = 0;
-  for (int64_t part = 0; part < parts; ++part) sum += partials[part * stride + column];
+  if (column < cols) {
+#pragma unroll 4
+    for (int64_t part = group; part < parts; part += kJoinGroups) sum += partials[part * stride + column];
+  }
+  ofGroups[threadIdx.x] = sum;
+  __syncthreads();
+  if (group > 0 || column >= cols) return;
+  for (unsigned i = 1; i < kJoinGroups; ++i) sum += ofGroups[i * kWarp + lane];
   sums[column] = sum;
 }
 
 }  // namespace
 
 void joinSums(Stream stream, float* sums, const float* partials, int64_t parts, int64_t cols, int64_t stride) {
-  launch(stream, joinSumsKernel, blocksOf(cols, kColumnThreads), kColumnThreads, 0, sums, partials, parts, cols,
-         stride);
+  launch(stream, joinSumsKernel, blocksOf(cols, kWarp), kJoinThreads, kJoinThreads * sizeof(float), sums, partials,
+         parts, cols, stride);
 }
 
 template <typename T>

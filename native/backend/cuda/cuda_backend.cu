@@ -23,6 +23,7 @@
 #include "backend/cuda/step.h"
 #include "backend/cuda/tokens.h"
 #include "backend/cuda/trained.h"
+#include "core/error.h"
 
 namespace dinomaly {
 namespace {
@@ -39,7 +40,7 @@ template <typename T>
 class CudaBackend : public Backend {
  public:
   CudaBackend(Precision precision, cuda::Choosing choosing)
-      : pool_(std::make_shared<BufferPool>(BufferPool::Source{cuda::takeMemory, cuda::giveMemory}, kMaxIdleBytes)),
+      : pool_(std::make_shared<BufferPool>(cuda::kDeviceMemory, kMaxIdleBytes)),
         recordings_(stream_, pool_),
         staging_(stream_),
         products_(precision, choosing),
@@ -47,13 +48,19 @@ class CudaBackend : public Backend {
     const Step none{};
     staging_.upload(step(), &none, sizeof none);
   }
+  ~CudaBackend() override {
+    try {
+      stream_.synchronize();  // cudaFree need not wait for what still uses the memory
+    } catch (const Error&) {  // the device is lost, and uses nothing any more
+    }
+  }
 
   int64_t imagesAtOnce() const override { return kImagesAtOnce; }
   int64_t elementBytes() const override { return sizeof(T); }
 
   std::shared_ptr<void> allocateBytes(int64_t bytes) override { return recordings_.allocate(bytes); }
   void uploadBytes(void* to, const void* from, int64_t bytes) override {
-    staging_.upload(to, from, static_cast<size_t>(bytes));
+    recordings_.withAllMemory([&] { staging_.upload(to, from, static_cast<size_t>(bytes)); });
   }
   void downloadBytes(void* to, const void* from, int64_t bytes) override {
     staging_.download(to, from, static_cast<size_t>(bytes));
@@ -105,9 +112,10 @@ class CudaBackend : public Backend {
              int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) override {
     cuda::embed(stream_, of(y), of(patches), cls, registers, positions, images, patchCount, registerCount, dim);
   }
-  void takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                   int64_t patchCount, int64_t dim) override {
-    cuda::takePatches(stream_, of(y), of(tokens), a, add, images, tokenCount, patchCount, dim);
+  void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count, int64_t images,
+                   int64_t tokenCount, int64_t patchCount, int64_t dim) override {
+    cuda::takePatches(stream_, of(y), termsOf(tokens, weights, count, tokenCount * dim), images, tokenCount, patchCount,
+                      dim);
   }
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {
@@ -123,9 +131,10 @@ class CudaBackend : public Backend {
     if constexpr (kIsFloat) {
       linearThenFinish(of(y), of(x), w, rows, in, out, e, gelu);
     } else {  // LayerScale lies in the rounded weights, everything else in the product's epilogue
-      const bf16* const weight = roundedWeights_.of(w, e.scale, out, in);
+      const Padded padded = paddedFor(of(x), w, rows, in);
+      const bf16* const weight = roundedWeights_.of(w, e.scale, out, in, padded.in);
       const bf16* const bias = e.bias ? roundedWeights_.of(e.bias, e.scale, out, 1) : nullptr;
-      products_.multiply<bf16, bf16>(stream_, of(y), {of(x)}, {weight, true}, rows, out, in,
+      products_.multiply<bf16, bf16>(stream_, of(y), {padded.x}, {weight, true}, rows, out, padded.in,
                                      {bias, gelu, of(e.residual)});
     }
   }
@@ -147,8 +156,8 @@ class CudaBackend : public Backend {
   void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& d) override {
     cuda::dropout(stream_, of(y), of(x), rows, dim, d.rate, d.place, step());
   }
-  void addScaled(Element* y, const Element* x, float a, int64_t size) override {
-    cuda::addScaled(stream_, of(y), of(x), a, size);
+  void weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count, int64_t size) override {
+    cuda::weightedSum(stream_, of(y), size, termsOf(xs, weights, count, size), 1, size);
   }
 
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
@@ -191,9 +200,12 @@ class CudaBackend : public Backend {
     cuda::imageScores(stream_, scores, maps, images);
   }
 
-  void setTrained(const TrainedTensor* tensors, int64_t count) override { trained_.set(tensors, count); }
+  void setTrained(const TrainedTensor* tensors, int64_t count) override {
+    trained_.set(tensors, count);
+    parametersChanged();  // other copies of them are read from now on
+  }
   void beginStep(const StepNumbers& numbers) override {
-    staging_.upload(&step()->numbers, &numbers, sizeof numbers);
+    uploadBytes(&step()->numbers, &numbers, sizeof numbers);
     cuda::beginStep(stream_, step());
   }
   void looseLoss(Element* dd, const Element* e, const Element* d, int64_t images, int64_t patches, int64_t dim,
@@ -206,7 +218,7 @@ class CudaBackend : public Backend {
     StepOutcome outcome;
     staging_.download(&outcome, &step()->outcome, sizeof outcome);
     const int64_t none = StepOutcome().failed;
-    if (outcome.failed != none) staging_.upload(&step()->outcome.failed, &none, sizeof none);
+    if (outcome.failed != none) uploadBytes(&step()->outcome.failed, &none, sizeof none);
     return outcome;
   }
 
@@ -215,7 +227,30 @@ class CudaBackend : public Backend {
 
   static T* of(Element* x) { return reinterpret_cast<T*>(x); }
   static const T* of(const Element* x) { return reinterpret_cast<const T*>(x); }
+  static std::vector<cuda::Term<T>> termsOf(const Element* const* xs, const float* weights, int64_t count,
+                                            int64_t stride) {
+    std::vector<cuda::Term<T>> terms;
+    for (int64_t i = 0; i < count; ++i) terms.push_back({of(xs[i]), weights[i], stride});
+    return terms;
+  }
   Step* step() const { return static_cast<Step*>(step_.data()); }
+
+  /// A product's left factor, and what may hold it.
+  struct Padded {
+    const bf16* x;
+    int64_t in;
+    Activations copy;
+  };
+  /// cuBLASLt's quick kernels want rows at 16 bytes: x (rows, in), or a copy that is longer by zeros. For a weight that
+  /// the optimiser writes, whose rounded copy must be dense, x itself.
+  Padded paddedFor(const bf16* x, const float* w, int64_t rows, int64_t in) {
+    const int64_t stride = cuda::paddedRow(in);
+    if (stride == in || trained_.has(w)) return {x, in, nullptr};
+    Activations copy = allocateActivations(rows * stride);
+    auto* const there = reinterpret_cast<bf16*>(copy.get());
+    cuda::padRows(stream_, there, x, rows, in);
+    return {there, stride, std::move(copy)};
+  }
 
   /// What products read of a weight (out, in).
   const T* weightOf(const float* w, int64_t in, int64_t out) {

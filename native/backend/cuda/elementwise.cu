@@ -24,11 +24,6 @@ struct GeluGradient {
   }
 };
 
-struct AddScaled {
-  float a;
-  __device__ __forceinline__ float operator()(float y, float x) const { return y + a * x; }
-};
-
 struct Convert {
   __device__ __forceinline__ float operator()(float x) const { return x; }
 };
@@ -101,6 +96,45 @@ __global__ void __launch_bounds__(kThreads) joinKernel(T* y, const T* a, const T
   }
 }
 
+constexpr int kMostTerms = 8;  // that one launch adds
+
+/// What a launch adds, by value. After the last of `count` it is there again, for kernels that load more.
+template <typename T>
+struct Terms {
+  Term<T> terms[kMostTerms];
+  int count;
+};
+
+// y (rows,size), rows yStride apart, = the sum of up to kTerms terms. A thread takes a pack of kCount neighbours: 16
+// bytes, or one element where rows do not begin on a pack's boundary; blockIdx.x counts a row's blocks, then rows.
+// All terms are loaded, and selected without a branch, behind which the compiler would move the load, to wait for it
+// there before the next; what is loaded again in vain comes from the first-level cache. Reads each term and writes y
+// once: bound by memory alone.
+template <int kTerms, int kCount, typename T>
+__global__ void __launch_bounds__(kThreads)
+    weightedSumKernel(T* y, int64_t yStride, Terms<T> sum, int64_t size, unsigned blocks) {
+  const int64_t row = blockIdx.x / blocks;
+  const int64_t i = ((blockIdx.x % blocks) * int64_t{kThreads} + threadIdx.x) * kCount;
+  if (i >= size) return;
+  Pack<T, kCount> in[kTerms];
+#pragma unroll
+  for (int k = 0; k < kTerms; ++k) {
+    in[k] = *reinterpret_cast<const Pack<T, kCount>*>(sum.terms[k].x + row * sum.terms[k].stride + i);
+  }
+  float values[kCount] = {};
+#pragma unroll
+  for (int k = 0; k < kTerms; ++k) {
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) {
+      values[j] += k < sum.count ? sum.terms[k].weight * toFloat(in[k].values[j]) : 0.0f;
+    }
+  }
+  Pack<T, kCount> out;
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) out.values[j] = fromFloat<T>(values[j]);
+  *reinterpret_cast<Pack<T, kCount>*>(y + row * yStride + i) = out;
+}
+
 constexpr int kWords = 4;  // that one Philox counter gives
 constexpr unsigned kDropoutRows = 4;
 constexpr int64_t kRowPacks = 4 * kWarp;  // of a row that one warp takes
@@ -166,6 +200,21 @@ void map(Stream stream, To* y, const From* x, int64_t size, Function function) {
          blocksOf(size, kThreads * kPacks * (packed ? kCount : 1)), kThreads, 0, y, x, size, function);
 }
 
+template <typename T>
+void addTerms(Stream stream, T* y, int64_t yStride, const Terms<T>& sum, int64_t rows, int64_t size) {
+  constexpr int kCount = kPackSize<T>;
+  bool packed = size % kCount == 0 && yStride % kCount == 0 && onBoundary<kCount>(y);
+  for (const Term<T>& term : sum.terms) {
+    packed = packed && term.stride % kCount == 0 && onBoundary<kCount>(term.x);
+  }
+  const auto kernel = !packed          ? weightedSumKernel<kMostTerms, 1, T>
+                      : sum.count <= 2 ? weightedSumKernel<2, kCount, T>
+                      : sum.count <= 4 ? weightedSumKernel<4, kCount, T>
+                                       : weightedSumKernel<kMostTerms, kCount, T>;
+  const unsigned blocks = blocksOf(size, kThreads * (packed ? kCount : 1));
+  launch(stream, kernel, blocksOf(rows * blocks, 1), kThreads, 0, y, yStride, sum, size, blocks);
+}
+
 template <typename T, typename Function>
 void join(Stream stream, T* y, const T* a, const T* b, int64_t size, Function function) {
   constexpr int kCount = kPackSize<T>;
@@ -188,8 +237,15 @@ void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size) {
 }
 
 template <typename T>
-void addScaled(Stream stream, T* y, const T* x, float a, int64_t size) {
-  join(stream, y, static_cast<const T*>(y), x, size, AddScaled{a});
+void weightedSum(Stream stream, T* y, int64_t yStride, const std::vector<Term<T>>& terms, int64_t rows, int64_t size) {
+  if (rows == 0 || size == 0) return;
+  for (size_t next = 0; next < terms.size();) {
+    Terms<T> sum{};
+    if (next > 0) sum.terms[sum.count++] = {y, 1.0f, yStride};
+    while (next < terms.size() && sum.count < kMostTerms) sum.terms[sum.count++] = terms[next++];
+    std::fill(sum.terms + sum.count, sum.terms + kMostTerms, sum.terms[sum.count - 1]);
+    addTerms(stream, y, yStride, sum, rows, size);
+  }
 }
 
 void convert(Stream stream, bf16* to, const float* from, int64_t size) {
@@ -214,8 +270,8 @@ template void gelu(Stream, float*, const float*, int64_t);
 template void gelu(Stream, bf16*, const bf16*, int64_t);
 template void geluGradient(Stream, float*, const float*, const float*, int64_t);
 template void geluGradient(Stream, bf16*, const bf16*, const bf16*, int64_t);
-template void addScaled(Stream, float*, const float*, float, int64_t);
-template void addScaled(Stream, bf16*, const bf16*, float, int64_t);
+template void weightedSum(Stream, float*, int64_t, const std::vector<Term<float>>&, int64_t, int64_t);
+template void weightedSum(Stream, bf16*, int64_t, const std::vector<Term<bf16>>&, int64_t, int64_t);
 template void dropout(Stream, float*, const float*, int64_t, int64_t, float, uint32_t, const Step*);
 template void dropout(Stream, bf16*, const bf16*, int64_t, int64_t, float, uint32_t, const Step*);
 

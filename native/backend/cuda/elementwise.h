@@ -2,6 +2,8 @@
 // y or dx itself; buffers that overlap otherwise are not allowed.
 #pragma once
 
+#include <vector>
+
 #include "backend/cuda/launch.h"
 #include "backend/cuda/step.h"
 
@@ -21,9 +23,18 @@ void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size);
 template <typename T>
 void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float rate, uint32_t place, const Step* step);
 
-/// y (size) += a * x
+/// A tensor of a weighted sum, whose rows begin `stride` apart.
 template <typename T>
-void addScaled(Stream stream, T* y, const T* x, float a, int64_t size);
+struct Term {
+  const T* x;
+  float weight;
+  int64_t stride;
+};
+
+/// y (rows,size), rows yStride apart, = sum of weight * x, of one term or more, in their order. Rounded once for the
+/// first 8 terms and once for each 7 further ones. y may be the first term.
+template <typename T>
+void weightedSum(Stream stream, T* y, int64_t yStride, const std::vector<Term<T>>& terms, int64_t rows, int64_t size);
 
 /// to (size) = from, rounded to nearest where bf16 is made of float.
 void convert(Stream stream, bf16* to, const float* from, int64_t size);

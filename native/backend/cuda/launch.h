@@ -2,29 +2,16 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <utility>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/errors.h"
 #include "core/error.h"
-
-#if !defined(__CUDACC__)
-#include "backend/cuda/emulated/runtime.h"
-#endif
 
 namespace dinomaly::cuda {
 
 /// Null: on the emulated device what runs at once and is never recorded.
 using Stream = cudaStream_t;
-
-/// Throws ERR_INTERNAL with CUDA's own words for what failed.
-inline void check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) {
-    cudaGetLastError();  // or the next launch would report it again
-    throw Error("ERR_INTERNAL",
-                std::string(what) + " failed: " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
-  }
-}
 
 #if defined(__CUDACC__)
 

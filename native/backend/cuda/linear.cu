@@ -56,7 +56,39 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// y (rows, packs of 16 bytes) = x (rows,size), zeros behind. A warp makes 32 neighbouring packs of a row, so that no
+// thread divides to find its row: kWarps rows a block, numbered by blockIdx.x, and blockIdx.y is the part of the rows.
+// Stores go out in 16 bytes, loads come in kCount values, which rows begin on a boundary of. Reads and writes each
+// value once: bound by memory alone.
+template <int kCount>
+__global__ void __launch_bounds__(kThreads)
+    padRowsKernel(bf16* y, const bf16* x, int64_t rows, int64_t size, int64_t packs) {
+  constexpr int kPack = kPackSize<bf16>;
+  const int64_t row = blockIdx.x * int64_t{kWarps} + threadIdx.x / kWarp;
+  const int64_t pack = blockIdx.y * int64_t{kWarp} + threadIdx.x % kWarp;
+  if (row >= rows || pack >= packs) return;
+  Pack<bf16, kPack> out;
+#pragma unroll
+  for (int i = 0; i < kPack; i += kCount) {
+    const int64_t column = pack * kPack + i;
+    Pack<bf16, kCount> in = {};
+    if (column < size) in = *reinterpret_cast<const Pack<bf16, kCount>*>(x + row * size + column);
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) out.values[i + j] = in.values[j];
+  }
+  reinterpret_cast<Pack<bf16, kPack>*>(y)[row * packs + pack] = out;
+}
+
 }  // namespace
+
+void padRows(Stream stream, bf16* y, const bf16* x, int64_t rows, int64_t size) {
+  if (rows == 0 || size == 0) return;
+  const int64_t packs = paddedRow(size) / kPackSize<bf16>;
+  const auto kernel = size % 4 == 0 && onBoundary<4>(x)   ? padRowsKernel<4>
+                      : size % 2 == 0 && onBoundary<2>(x) ? padRowsKernel<2>
+                                                          : padRowsKernel<1>;
+  launch(stream, kernel, dim3(blocksOf(rows, kWarps), blocksOf(packs, kWarp)), kThreads, 0, y, x, rows, size, packs);
+}
 
 template <typename T>
 void finishLinear(Stream stream, T* y, const T* product, int64_t rows, int64_t out, const float* bias, bool gelu,

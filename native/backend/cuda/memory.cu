@@ -1,8 +1,8 @@
-#include <string>
+#include <optional>
 
 #include "backend/cuda/memory.h"
 #include "backend/cuda/stream.h"
-#include "core/error.h"
+#include "core/out_of_memory.h"
 
 namespace dinomaly::cuda {
 namespace {
@@ -27,7 +27,7 @@ void* takeMemory(size_t bytes) {
 
 void giveMemory(void* memory) noexcept {
   const BesideRecording guard;
-  cudaFree(memory);  // fails only where the device is lost, and its memory with it
+  ignore(cudaFree(memory));
 }
 
 void* takePinned(size_t bytes) {
@@ -38,7 +38,7 @@ void* takePinned(size_t bytes) {
 
 void givePinned(void* memory) noexcept {
   const BesideRecording guard;
-  cudaFreeHost(memory);  // fails as cudaFree does
+  ignore(cudaFreeHost(memory));
 }
 
 MemoryState memoryState() {
@@ -46,6 +46,10 @@ MemoryState memoryState() {
   size_t free = 0, all = 0;
   check(cudaMemGetInfo(&free, &all), "asking for free memory");
   return {static_cast<int64_t>(free), static_cast<int64_t>(all)};
+}
+
+size_t freeMemory() {
+  return static_cast<size_t>(memoryState().freeBytes);
 }
 
 void copyOnDevice(Stream stream, void* to, const void* from, size_t bytes) {
@@ -57,17 +61,11 @@ void fillWithZero(Stream stream, void* to, size_t bytes) {
 }
 
 DeviceMemory::DeviceMemory(size_t bytes) : data_(takeMemory(bytes)) {
-  if (!data_) {
-    throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(bytes >> 20) + " MiB of free device memory, found " +
-                                         std::to_string(memoryState().freeBytes >> 20) + " MiB");
-  }
+  if (!data_) throw outOfMemory(kDeviceMemory.kind, bytes, freeMemory());
 }
 
 PinnedMemory::PinnedMemory(size_t bytes) : data_(takePinned(bytes)) {
-  if (!data_) {
-    throw Error("ERR_OUT_OF_MEMORY",
-                "expected " + std::to_string(bytes >> 20) + " MiB of memory that can be pinned, found less");
-  }
+  if (!data_) throw outOfMemory(kPinnedMemory.kind, bytes, std::nullopt);
 }
 
 }  // namespace dinomaly::cuda

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "backend/backend.h"
+#include "backend/buffer_pool.h"
 #include "backend/cuda/launch.h"
 
 namespace dinomaly::cuda {
@@ -19,6 +19,11 @@ void givePinned(void* memory) noexcept;
 
 /// How much of the device's memory is free.
 MemoryState memoryState();
+size_t freeMemory();
+
+/// For pools.
+constexpr BufferPool::Source kDeviceMemory{takeMemory, giveMemory, "device memory", freeMemory};
+constexpr BufferPool::Source kPinnedMemory{takePinned, givePinned, "memory that can be pinned"};
 
 void copyOnDevice(Stream stream, void* to, const void* from, size_t bytes);
 void fillWithZero(Stream stream, void* to, size_t bytes);
@@ -26,7 +31,7 @@ void fillWithZero(Stream stream, void* to, size_t bytes);
 /// A piece of the device's memory, freed in the end.
 class DeviceMemory {
  public:
-  /// Throws ERR_OUT_OF_MEMORY with what was needed and free.
+  /// Throws ERR_OUT_OF_MEMORY.
   explicit DeviceMemory(size_t bytes);
   ~DeviceMemory() { giveMemory(data_); }
   DeviceMemory(const DeviceMemory&) = delete;

@@ -276,4 +276,13 @@ void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, d
   launch(stream, parametersKernel, chunks, kThreads, 0, rates, table, factors);
 }
 
+void loadStableAdamW() {
+  cudaFuncAttributes attributes{};
+  const char* const what = "loading the optimiser";
+  check(cudaFuncGetAttributes(&attributes, factorsKernel), what);
+  check(cudaFuncGetAttributes(&attributes, momentsKernel), what);
+  check(cudaFuncGetAttributes(&attributes, ratesKernel), what);
+  check(cudaFuncGetAttributes(&attributes, parametersKernel), what);
+}
+
 }  // namespace dinomaly::cuda

@@ -43,4 +43,8 @@ void gradientNorm(Stream stream, Step* step, const OptimizerTable& table, double
 /// Changes nothing once a step has failed.
 void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, double* partials);
 
+/// Loads what stableAdamW() launches, which CUDA does with the first launch of each kernel otherwise: one that fails
+/// for want of memory would leave a step half done.
+void loadStableAdamW();
+
 }  // namespace dinomaly::cuda

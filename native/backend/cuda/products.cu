@@ -21,10 +21,28 @@ constexpr uint32_t kReductionSchemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 
 static_assert(sizeof(cublasLtMatmulAlgo_t) == sizeof(ProductAlgorithm));
 
-void checkProduct(cublasStatus_t status, const char* what) {
-  if (status != CUBLAS_STATUS_SUCCESS) {
-    throw Error("ERR_INTERNAL", std::string("cuBLASLt: ") + what + " failed with status " + std::to_string(status));
+/// EXECUTION_FAILED: a kernel failed, and whoever waits next would hear of it.
+const char* codeOf(cublasStatus_t status) {
+  switch (status) {
+    case CUBLAS_STATUS_ALLOC_FAILED:
+      return "ERR_OUT_OF_MEMORY";
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+      return "ERR_DEVICE_LOST";
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+    case CUBLAS_STATUS_ARCH_MISMATCH:
+      return "ERR_DEVICE_UNAVAILABLE";
+    default:
+      return "ERR_INTERNAL";
   }
+}
+
+void checkProduct(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  check(cudaGetLastError(), what);  // CUDA says more, if it was CUDA
+  const char* const code = codeOf(status);
+  throw Error(code, std::string("cuBLASLt, ") + what + ": expected success, found status " + std::to_string(status) +
+                        " with " + std::to_string(freeMemory() >> 20) +
+                        " MiB of device memory free: " + adviceFor(code));
 }
 
 template <typename T>

@@ -7,9 +7,6 @@
 #include "core/error.h"
 
 namespace dinomaly::cuda {
-
-#if defined(__CUDACC__)
-
 namespace {
 
 __global__ void nothingKernel() {}
@@ -54,10 +51,13 @@ Properties properties() {
 
 void useDevice(int32_t device) {
   const cudaError_t status = cudaSetDevice(device);
-  if (status != cudaSuccess) {
-    throw Error("ERR_DEVICE_UNAVAILABLE",
-                "expected GPU " + std::to_string(device) + ", found: " + cudaGetErrorString(status));
-  }
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // or the next launch would report it
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) cudaGetLastError();
+  throw Error("ERR_DEVICE_UNAVAILABLE", "expected GPU " + std::to_string(device) + ", found " + std::to_string(count) +
+                                            " of them, counted from 0, and " + cudaGetErrorName(status) + " (" +
+                                            cudaGetErrorString(status) + "): choose another");
 }
 
 void surveyDevices(library::Report& report) {
@@ -84,28 +84,5 @@ void surveyDevices(library::Report& report) {
   }
   if (!any) throw Error("ERR_DEVICE_UNAVAILABLE", "expected a GPU that this library holds code for, found " + found);
 }
-
-#else
-
-Properties properties() {
-  return {9, 0, 132, "emulated"};
-}
-
-void useDevice(int32_t device) {
-  if (device != 0) throw Error("ERR_DEVICE_UNAVAILABLE", "expected GPU 0, found " + std::to_string(device));
-}
-
-void surveyDevices(library::Report& report) {
-  report.toolkit = report.driver = 13000;
-  report.deviceCount = 1;
-  library::Device& device = report.devices[0];
-  std::snprintf(device.name, sizeof device.name, "emulated");
-  device.major = 9;
-  device.processors = properties().processors;
-  device.usable = 1;
-  device.memoryBytes = device.freeBytes = uint64_t{1} << 30;
-}
-
-#endif
 
 }  // namespace dinomaly::cuda

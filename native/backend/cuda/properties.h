@@ -13,10 +13,11 @@ struct Properties {
   std::string name;
 };
 
-/// Of the current device; the emulated one says it is an H100.
+/// Of the current device; emulated ones say that they are H100s.
 Properties properties();
 
-/// Chooses the device of the calling thread. Throws ERR_DEVICE_UNAVAILABLE.
+/// Chooses the device of the calling thread, for good: each model has a thread of its own. Throws
+/// ERR_DEVICE_UNAVAILABLE.
 void useDevice(int32_t device);
 
 /// Fills in everything but cuBLASLt's fields. Throws ERR_DEVICE_UNAVAILABLE where no device can be used.

@@ -25,8 +25,13 @@ class Recordings::Capture {
     cudaGraph_t graph = nullptr;
     check(cudaStreamEndCapture(stream_, &graph), "the end of a recording");
     cudaGraphExec_t ready = nullptr;
+#if defined(CUDART_VERSION) && CUDART_VERSION < 12000
+    // The other came with the drivers of 11.4.
+    const cudaError_t status = cudaGraphInstantiate(&ready, graph, nullptr, nullptr, 0);
+#else
     const cudaError_t status = cudaGraphInstantiateWithFlags(&ready, graph, 0);
-    cudaGraphDestroy(graph);
+#endif
+    ignore(cudaGraphDestroy(graph));
     check(status, "making a recording ready");
     return Graph(ready);
   }
@@ -46,7 +51,7 @@ class Recordings::Capture {
 /// One that is being played goes when it has ended.
 void Recordings::DestroyGraph::operator()(cudaGraphExec_t graph) const noexcept {
   const BesideRecording guard;
-  cudaGraphExecDestroy(graph);
+  ignore(cudaGraphExecDestroy(graph));
 }
 
 /// The blocks may be handed out at once, since whoever gets them uses them in the same stream, later.
@@ -102,11 +107,22 @@ std::shared_ptr<void> Recordings::allocate(int64_t bytes) {
   BufferPool& pool = recorded_ ? *recorded_ : *pool_;
   try {
     return pool.allocateBytes(bytes);
-  } catch (const Error&) {
-    if (kept_.empty()) throw;
+  } catch (const Error& error) {
+    if (kept_.empty() || error.code() != "ERR_OUT_OF_MEMORY") throw;
   }
   kept_.clear();
   return pool.allocateBytes(bytes);
+}
+
+void Recordings::withAllMemory(const std::function<void()>& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (error.code() != "ERR_OUT_OF_MEMORY") throw;
+  }
+  kept_.clear();
+  pool_->dropIdle();
+  work();
 }
 
 }  // namespace dinomaly::cuda

@@ -37,6 +37,9 @@ class Recordings {
 
   /// From the pool of the recording that is being made, if any. Where memory is short, drops all recordings for it.
   std::shared_ptr<void> allocate(int64_t bytes);
+  /// For what takes memory past the pool: where it is short, calls `work` again when recordings and pool have none
+  /// left.
+  void withAllMemory(const std::function<void()>& work);
 
  private:
   struct DestroyGraph {

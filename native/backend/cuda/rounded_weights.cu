@@ -7,27 +7,29 @@ constexpr unsigned kThreads = 256;
 
 // An element a thread: reads 4 bytes and writes 2. Once for a model, so nothing is done for speed.
 __global__ void __launch_bounds__(kThreads)
-    roundRowsKernel(bf16* to, const float* values, const float* scale, int64_t size, int64_t cols) {
-  const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
-  if (i < size) to[i] = fromFloat<bf16>(scale ? scale[i / cols] * values[i] : values[i]);
+    roundRowsKernel(bf16* to, const float* values, const float* scale, int64_t size, int64_t cols, int64_t stride) {
+  const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x, row = i / stride, col = i % stride;
+  if (i >= size) return;
+  const float value = col < cols ? values[row * cols + col] : 0.0f;
+  to[i] = fromFloat<bf16>(scale ? scale[row] * value : value);
 }
 
 }  // namespace
 
-const bf16* RoundedWeights::of(const float* values, const float* scale, int64_t rows, int64_t cols) {
-  std::shared_ptr<void>& copy = copies_[{values, scale}];
+const bf16* RoundedWeights::of(const float* values, const float* scale, int64_t rows, int64_t cols, int64_t stride) {
+  std::shared_ptr<void>& copy = copies_[{values, scale, stride > cols}];
   if (!copy) {
-    const int64_t size = rows * cols;
+    const int64_t size = rows * stride;
     std::shared_ptr<void> made = backend_.allocateBytes(size * static_cast<int64_t>(sizeof(bf16)));
     launch(stream_, roundRowsKernel, blocksOf(size, kThreads), kThreads, 0, static_cast<bf16*>(made.get()), values,
-           scale, size, cols);
+           scale, size, cols, stride);
     copy = std::move(made);
   }
   return static_cast<const bf16*>(copy.get());
 }
 
 bf16* RoundedWeights::find(const float* values) const {
-  const auto found = copies_.find({values, nullptr});
+  const auto found = copies_.find({values, nullptr, false});
   return found == copies_.end() ? nullptr : static_cast<bf16*>(found->second.get());
 }
 

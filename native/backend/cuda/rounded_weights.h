@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <map>
-#include <utility>
+#include <tuple>
 
 #include "backend/backend.h"
 #include "backend/cuda/launch.h"
@@ -14,9 +14,13 @@ class RoundedWeights {
  public:
   RoundedWeights(Backend& backend, const Stream& stream) : backend_(backend), stream_(stream) {}
 
-  /// (rows, cols) = scale (rows) * values, made by the first call; scale may be null. Stays where it is until clear().
-  const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols);
-  /// The copy without a scale, for whoever changes the values and must change it too; null if there is none.
+  /// (rows, cols) = scale (rows) * values, in rows of `stride` with zeros behind, made by the first call; scale may be
+  /// null. Stays where it is until clear().
+  const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols, int64_t stride);
+  const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols) {
+    return of(values, scale, rows, cols, cols);
+  }
+  /// The dense copy without a scale, for whoever changes the values and must change it too; null if there is none.
   bf16* find(const float* values) const;
   size_t count() const { return copies_.size(); }
   /// The values have changed.
@@ -25,7 +29,8 @@ class RoundedWeights {
  private:
   Backend& backend_;
   const Stream stream_;
-  std::map<std::pair<const float*, const float*>, std::shared_ptr<void>> copies_;
+  using Key = std::tuple<const float*, const float*, bool>;  // values, scale, whether rows are padded
+  std::map<Key, std::shared_ptr<void>> copies_;
 };
 
 }  // namespace dinomaly::cuda

@@ -53,8 +53,8 @@ struct Selected {
 /// The k-th largest of values (n), which every thread of the block gets. The block has one dimension and whole warps;
 /// scratch: kSelectBytes of shared memory, free again after the next barrier. k is taken as from 1 to n. The result
 /// depends on the values alone: counts are whole numbers, which shared memory's atomics may add in any order. Lanes
-/// that add one to the same bin are merged by the hardware (ATOMS.POPC.INC), so that values close together cost no
-/// more.
+/// that add one to the same bin are merged by the hardware of 8.0 and newer (ATOMS.POPC.INC), so that values close
+/// together cost no more; older devices add them one by one.
 __device__ __forceinline__ Selected selectKthLargest(const float* values, int64_t n, int64_t k, unsigned* scratch) {
   constexpr unsigned kBinsPerLane = kSelectBins / kWarp;
   unsigned *const bins = scratch, *const found = scratch + kSelectBins;

@@ -61,8 +61,7 @@ class Staging {
   OwnedStream copies_;
   std::array<Slot, kSlots> slots_;
   size_t next_ = 0;
-  std::shared_ptr<BufferPool> downloads_ =
-      std::make_shared<BufferPool>(BufferPool::Source{takePinned, givePinned}, kMostIdleBytes);
+  std::shared_ptr<BufferPool> downloads_ = std::make_shared<BufferPool>(kPinnedMemory, kMostIdleBytes);
 };
 
 }  // namespace dinomaly::cuda

@@ -24,7 +24,7 @@ class Stopwatch {
  private:
 #if defined(__CUDACC__)
   struct Destroy {
-    void operator()(cudaEvent_t event) const noexcept { cudaEventDestroy(event); }
+    void operator()(cudaEvent_t event) const noexcept { ignore(cudaEventDestroy(event)); }
   };
   std::vector<std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy>> events_;
   size_t marked_ = 0;

@@ -10,7 +10,6 @@ constexpr int kNarrow = 4;               // values of a pack of patchesKernel an
 constexpr unsigned kPatchThreads = 256;  // of patchesKernel
 constexpr int64_t kStagedValues = 4096;  // what a block of patchesKernel makes, about
 constexpr int kImages = 4;               // that embedKernel reads a position for
-constexpr int kPacks = 2;                // that a thread of scaleKernel has in flight
 
 /// x / by, from 1 / by: without the branches of a division, and for a byte and what is made of one with its rounding.
 __device__ __forceinline__ float divide(float x, float by, float reciprocal) {
@@ -125,35 +124,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// For each image `size` neighbours y (+)= a * x, images yStride and xStride apart. A block takes kThreads * kPacks
-// packs of kCount values of one image: 16 bytes, or one value where rows do not begin on a pack's boundary. blockIdx.x
-// counts an image's blocks, then images. Reads and writes B * P * D of T, with kAdd reads as much again.
-template <bool kAdd, int kCount, typename T>
-__global__ void __launch_bounds__(kThreads)
-    scaleKernel(T* y, int64_t yStride, const T* x, int64_t xStride, float a, int64_t size, unsigned blocks) {
-  const int64_t image = blockIdx.x / blocks, packs = size / kCount;
-  const int64_t first = (blockIdx.x % blocks) * int64_t{kThreads * kPacks} + threadIdx.x;
-  const auto* in = reinterpret_cast<const Pack<T, kCount>*>(x + image * xStride);
-  auto* out = reinterpret_cast<Pack<T, kCount>*>(y + image * yStride);
-  Pack<T, kCount> values[kPacks], old[kPacks];
-#pragma unroll
-  for (int k = 0; k < kPacks; ++k) {  // the last pack again, in vain, rather than a branch between loads
-    const int64_t number = min(first + k * int64_t{kThreads}, packs - 1);
-    values[k] = in[number];
-    if (kAdd) old[k] = out[number];
-  }
-#pragma unroll
-  for (int k = 0; k < kPacks; ++k) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      T& value = values[k].values[i];
-      value = fromFloat<T>(kAdd ? toFloat(old[k].values[i]) + a * toFloat(value) : a * toFloat(value));
-    }
-    const int64_t number = first + k * int64_t{kThreads};
-    if (number < packs) out[number] = values[k];
-  }
-}
-
 template <typename T, typename Source>
 void patchesFrom(Stream stream, T* y, Source source, int64_t images, int64_t p) {
   const int64_t rows = source.h / p, cols = source.w / p, size = 3 * p * p;
@@ -165,17 +135,6 @@ void patchesFrom(Stream stream, T* y, Source source, int64_t images, int64_t p) 
          blocksOf(images * rows * parts, 1), kPatchThreads, static_cast<size_t>(most * size) * sizeof(T), y, source,
          static_cast<unsigned>(rows), static_cast<unsigned>(cols), static_cast<unsigned>(p),
          static_cast<unsigned>(most), parts);
-}
-
-template <bool kAdd, typename T>
-void scale(Stream stream, T* y, int64_t yStride, const T* x, int64_t xStride, float a, int64_t images, int64_t size,
-           int64_t dim) {
-  constexpr int kCount = kPackSize<T>;
-  if (images * size == 0) return;
-  const bool packed = dim % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(x);
-  const unsigned blocks = blocksOf(size, kThreads * kPacks * (packed ? kCount : 1));
-  launch(stream, packed ? scaleKernel<kAdd, kCount, T> : scaleKernel<kAdd, 1, T>, blocksOf(images * blocks, 1),
-         kThreads, 0, y, yStride, x, xStride, a, size, blocks);
 }
 
 }  // namespace
@@ -204,19 +163,18 @@ void embed(Stream stream, T* y, const T* patches, const float* cls, const float*
 }
 
 template <typename T>
-void takePatches(Stream stream, T* y, const T* tokens, float a, bool add, int64_t images, int64_t tokenCount,
+void takePatches(Stream stream, T* y, std::vector<Term<T>> tokens, int64_t images, int64_t tokenCount,
                  int64_t patchCount, int64_t dim) {
-  const int64_t size = patchCount * dim;
-  const auto kernel = add ? scale<true, T> : scale<false, T>;
-  kernel(stream, y, size, tokens + (tokenCount - patchCount) * dim, tokenCount * dim, a, images, size, dim);
+  for (Term<T>& term : tokens) term.x += (tokenCount - patchCount) * dim;
+  weightedSum(stream, y, patchCount * dim, tokens, images, patchCount * dim);
 }
 
 template <typename T>
 void putPatches(Stream stream, T* dtokens, const T* dpatches, float a, int64_t images, int64_t tokenCount,
                 int64_t patchCount, int64_t dim) {
-  const int64_t size = patchCount * dim;
-  scale<true>(stream, dtokens + (tokenCount - patchCount) * dim, tokenCount * dim, dpatches, size, a, images, size,
-              dim);
+  const int64_t stride = tokenCount * dim, size = patchCount * dim;
+  T* const y = dtokens + (tokenCount - patchCount) * dim;
+  weightedSum<T>(stream, y, stride, {{y, 1.0f, stride}, {dpatches, a, size}}, images, size);
 }
 
 template void patchesFromPixels(Stream, float*, const uint8_t*, int64_t, int64_t, int64_t, int64_t);
@@ -227,8 +185,8 @@ template void embed(Stream, float*, const float*, const float*, const float*, co
                     int64_t);
 template void embed(Stream, bf16*, const bf16*, const float*, const float*, const float*, int64_t, int64_t, int64_t,
                     int64_t);
-template void takePatches(Stream, float*, const float*, float, bool, int64_t, int64_t, int64_t, int64_t);
-template void takePatches(Stream, bf16*, const bf16*, float, bool, int64_t, int64_t, int64_t, int64_t);
+template void takePatches(Stream, float*, std::vector<Term<float>>, int64_t, int64_t, int64_t, int64_t);
+template void takePatches(Stream, bf16*, std::vector<Term<bf16>>, int64_t, int64_t, int64_t, int64_t);
 template void putPatches(Stream, float*, const float*, float, int64_t, int64_t, int64_t, int64_t);
 template void putPatches(Stream, bf16*, const bf16*, float, int64_t, int64_t, int64_t, int64_t);
 

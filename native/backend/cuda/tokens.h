@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "backend/cuda/elementwise.h"
 #include "backend/cuda/launch.h"
 
 namespace dinomaly::cuda {
@@ -23,9 +25,9 @@ template <typename T>
 void embed(Stream stream, T* y, const T* patches, const float* cls, const float* registers, const float* positions,
            int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim);
 
-/// y (B,P,D) = a * the patches of tokens (B,N,D), which are their last P; added to what is there if `add`.
+/// y (B,P,D) = the weighted sum of the patches of tokens (B,N,D), which are their last P.
 template <typename T>
-void takePatches(Stream stream, T* y, const T* tokens, float a, bool add, int64_t images, int64_t tokenCount,
+void takePatches(Stream stream, T* y, std::vector<Term<T>> tokens, int64_t images, int64_t tokenCount,
                  int64_t patchCount, int64_t dim);
 
 /// dtokens (B,N,D) += a * dpatches (B,P,D) for the last P tokens; the others are left alone.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/cuda/trained.h"
 
 namespace dinomaly::cuda {
@@ -7,10 +9,25 @@ void Trained::set(const TrainedTensor* tensors, int64_t count) {
   forgetTable();
 }
 
+bool Trained::has(const float* p) const {
+  return std::any_of(tensors_.begin(), tensors_.end(), [p](const TrainedTensor& t) { return t.p == p; });
+}
+
+bool Trained::isTrue(const RoundedWeights& rounded) {
+  if (!table_.tensors) return false;
+  if (rounded_ == rounded.count()) return true;
+  rounded_ = rounded.count();
+  const auto hasCopy = [&](const TrainedTensor& t, const bf16* copy) { return rounded.find(t.p) == copy; };
+  return std::equal(tensors_.begin(), tensors_.end(), copies_.begin(), hasCopy);
+}
+
 void Trained::makeTable(Backend& backend, const RoundedWeights& rounded) {
+  loadStableAdamW();
   std::vector<OptimizerTensor> tensors;
+  copies_.clear();
   for (const TrainedTensor& t : tensors_) {
-    tensors.push_back({t.p, t.m, t.v, t.vmax, t.g, rounded.find(t.p), t.size, 0});
+    copies_.push_back(rounded.find(t.p));
+    tensors.push_back({t.p, t.m, t.v, t.vmax, t.g, copies_.back(), t.size, 0});
   }
   rounded_ = rounded.count();
   const std::vector<int32_t> chunks = assignChunks(tensors);
@@ -27,7 +44,7 @@ void Trained::makeTable(Backend& backend, const RoundedWeights& rounded) {
 }
 
 void Trained::step(Stream stream, Backend& backend, Step* step, const RoundedWeights& rounded) {
-  if (!table_.tensors || rounded_ != rounded.count()) makeTable(backend, rounded);
+  if (!isTrue(rounded)) makeTable(backend, rounded);
   const int64_t doubles = optimizerPartials(table_.chunkCount, table_.tensorCount);
   const std::shared_ptr<void> partials = backend.allocateBytes(doubles * static_cast<int64_t>(sizeof(double)));
   gradientNorm(stream, step, table_, static_cast<double*>(partials.get()));

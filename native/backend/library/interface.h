@@ -80,7 +80,7 @@ struct Created {
   X(linearAttention)           \
   X(linearAttentionGradient)   \
   X(dropout)                   \
-  X(addScaled)                 \
+  X(weightedSum)               \
   X(takePatches)               \
   X(putPatches)                \
   X(cosineDistance)            \
@@ -99,6 +99,10 @@ struct Plain<void (Backend::*)(Arguments...)> {
   using Function = int32_t (*)(void* backend, Failure* failure, Arguments...);
 };
 
+// What crosses beside this header's own structs: whoever changes one raises kInterfaceVersion and these.
+static_assert(sizeof(Epilogue) == 32 && sizeof(Dropout) == 8 && sizeof(TrainedTensor) == 48);
+static_assert(sizeof(StepNumbers) == 80 && sizeof(StepOutcome) == 24 && sizeof(MemoryState) == 16);
+
 /// Functions that return an int32_t return 0, or another number when they failed and filled the failure.
 struct Interface {
   uint32_t version;  // kInterfaceVersion
@@ -108,6 +112,8 @@ struct Interface {
   /// a context on each device, so that a process of its own should ask.
   int32_t (*score)(const char* cublasLt, Report* report);
 
+  /// Chooses the device of the calling thread, for good; everything after it is to be called on that thread, but for
+  /// release and dropDownload. A model has a thread of its own, so nobody else is disturbed.
   int32_t (*create)(const Settings* settings, Created* created, Failure* failure);
   void (*destroy)(void* backend);
 

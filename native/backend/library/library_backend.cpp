@@ -164,12 +164,12 @@ class LibraryBackend : public Backend {
   void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& dropout) override {
     call(library().dropout, y, x, rows, dim, dropout);
   }
-  void addScaled(Element* y, const Element* x, float a, int64_t size) override {
-    call(library().addScaled, y, x, a, size);
+  void weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count, int64_t size) override {
+    call(library().weightedSum, y, xs, weights, count, size);
   }
-  void takePatches(Element* y, const Element* tokens, float a, bool add, int64_t images, int64_t tokenCount,
-                   int64_t patchCount, int64_t dim) override {
-    call(library().takePatches, y, tokens, a, add, images, tokenCount, patchCount, dim);
+  void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count, int64_t images,
+                   int64_t tokenCount, int64_t patchCount, int64_t dim) override {
+    call(library().takePatches, y, tokens, weights, count, images, tokenCount, patchCount, dim);
   }
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / 'scripts'))
-from gpu_check import build, compare, pictures, report, sanitizer, table, training  # noqa: E402
+from gpu_check import build, cli, compare, pictures, report, sanitizer, table, training  # noqa: E402
 from gpu_check.networks import BASE, SMALL, TINY, small_encoder, tiny_weights  # noqa: E402
 from gpu_check.run import Failed, Run, Stage, run_stages  # noqa: E402
 from gpu_check.tensors import safetensors_entries, safetensors_metadata, write_safetensors  # noqa: E402
@@ -64,6 +64,15 @@ class Files(unittest.TestCase):
         self.assertTrue(0.005 < max(tiny['bottleneck.0.fc1.weight'].read()) < 1)
         self.assertIn('encoder.blocks.11.ls2.gamma', {entry.name for entry in small_encoder()})
 
+    def test_perturbed_weights(self) -> None:
+        with TemporaryDirectory() as folder:
+            before = [entry for entry in tiny_weights() if entry.name.startswith('decoder.0.')]
+            after = training.perturbed(before, Path(folder) / 'x.safetensors')
+            self.assertEqual([(e.name, e.shape) for e in after], [(e.name, e.shape) for e in before])
+            differences = [compare.relative(a.read(), b.read()) for a, b in zip(after, before, strict=True)]
+            self.assertTrue(all(difference < 1.1e-6 for difference in differences))
+            self.assertGreater(max(differences), 5e-7)
+
     def test_committed_curve(self) -> None:
         entries, demo = safetensors_entries(training.EXPECTED), training.DEMO
         self.assertLessEqual(training.EXPECTED.stat().st_size, 1_100_000)
@@ -87,6 +96,22 @@ class Choosing(unittest.TestCase):
         test = pictures.test_pictures(100)
         self.assertEqual((len(test), sum(picture.label for picture in test)), (75, 45))
         self.assertEqual([pictures.crop_offset(448, 392), pictures.crop_offset(449, 392)], [28, 28])
+
+    def test_stages(self) -> None:
+        def names(*arguments: str) -> list[str]:
+            return [stage.name for stage in cli.stages_of(cli.parse([*arguments]))]
+
+        self.assertEqual(names(), [stage.name for stage in cli.STAGES])
+        self.assertEqual(names('--stages', 'golden,build'), ['build', 'golden'])
+        self.assertEqual(names('--write-expected'), ['build', 'expected'])
+        self.assertEqual(names('--perturbed'), ['build', 'training', 'precisions'])
+        self.assertEqual(names('--perturbed', '--stages', 'golden,training'), ['training'])
+
+    def test_programs(self) -> None:
+        with TemporaryDirectory() as folder:
+            self.assertEqual(run_for(folder).check_program.name, 'dinomaly_check')
+            on_cpu = run_for(folder, on_cpu=True)
+            self.assertEqual((build.targets(on_cpu), on_cpu.check_program.name), (['dinomaly_check_cpu'], 'dinomaly_check_cpu'))
 
     def test_flop(self) -> None:
         self.assertAlmostEqual(BASE.flop(392) / 1e9, 228, delta=1)

@@ -36,6 +36,7 @@ struct cublasLtMatmulPreferenceOpaque_t {
 namespace {
 
 thread_local dinomaly::emulated::CublasLtLog used{};
+thread_local cublasStatus_t productStatus = CUBLAS_STATUS_SUCCESS;
 
 float element(const void* data, cudaDataType_t type, uint64_t i) {
   return type == CUDA_R_32F ? static_cast<const float*>(data)[i]
@@ -179,6 +180,8 @@ size_t cublasLtGetVersion() {
 }
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
+  size_t free = 0, all = 0;
+  if (cudaMemGetInfo(&free, &all) != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
   *handle = std::make_unique<cublasLtContext>().release();
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -318,6 +321,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
   const Layouts layouts{*layoutA, *layoutB, *layoutC, *layoutD};
   const cublasStatus_t status = fit(*desc, layouts);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
+  if (productStatus != CUBLAS_STATUS_SUCCESS) return productStatus;
   const CublasLtAlgorithm* const algorithm = algo ? algorithmOf(*algo, layouts) : nullptr;
   if (!algorithm) return CUBLAS_STATUS_INVALID_VALUE;
   if (!algorithm->found || !algorithm->runs) return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -329,14 +333,18 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
     compute(desc, layouts, operands);
     used = {used.time + algorithm.cost, used.products + 1, algorithm.id};
   };
-  dinomaly::emulated::enqueue(stream, multiply);
-  return CUBLAS_STATUS_SUCCESS;
+  const cudaError_t error = dinomaly::emulated::enqueue(stream, multiply);
+  return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
 namespace dinomaly::emulated {
 
 const CublasLtLog& cublasLtLog() {
   return used;
+}
+
+void failProducts(cublasStatus_t status) {
+  productStatus = status;
 }
 
 double cublasLtGelu(double x) {

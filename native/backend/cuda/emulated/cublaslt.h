@@ -10,7 +10,11 @@ using cudaStream_t = void*;
 enum cudaDataType_t { CUDA_R_32F = 0, CUDA_R_16BF = 14 };
 enum cublasStatus_t {
   CUBLAS_STATUS_SUCCESS = 0,
+  CUBLAS_STATUS_NOT_INITIALIZED = 1,
+  CUBLAS_STATUS_ALLOC_FAILED = 3,
   CUBLAS_STATUS_INVALID_VALUE = 7,
+  CUBLAS_STATUS_ARCH_MISMATCH = 8,
+  CUBLAS_STATUS_EXECUTION_FAILED = 13,
   CUBLAS_STATUS_NOT_SUPPORTED = 15,
 };
 enum cublasOperation_t { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
@@ -125,6 +129,9 @@ struct CublasLtLog {
   uint64_t time, products, lastAlgorithm;
 };
 const CublasLtLog& cublasLtLog();
+
+/// Products of the calling thread end with `status` from now on.
+void failProducts(cublasStatus_t status);
 
 /// cuBLASLt's GELU, which has tanh where the exact one has erf.
 double cublasLtGelu(double x);

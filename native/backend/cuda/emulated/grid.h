@@ -20,7 +20,7 @@ void setOrder(Order order);
 
 constexpr unsigned kWarpSize = 32;
 constexpr unsigned kMaxThreads = 1024;
-constexpr size_t kMaxSharedBytes = 227 * 1024;  // of a block on 9.0
+constexpr size_t kMaxSharedBytes = 64 * 1024;  // of a block on 7.5; newer devices have more
 
 /// Runs `kernel` once for each thread. Shared memory is filled with NaN before each block. Throws std::runtime_error
 /// for a launch that no device takes, and for a barrier or warp operation that not all threads reach.

@@ -1,5 +1,7 @@
-// CUDA's runtime as far as streams, events, graphs and memory are used, on the host: the same names and numbers as
-// NVIDIA's header, which is there instead where CUDA is. What CUDA forbids while a stream is recorded fails here too.
+// CUDA's runtime as far as devices, streams, events, graphs and memory are used, on the host: the same names and
+// numbers as NVIDIA's header, which is there instead where CUDA is. What CUDA forbids while a stream is recorded fails
+// here too, and so does every call on a device that was lost (devices.h). A device does one thing at a time, whichever
+// the thread.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +12,62 @@ using cudaEvent_t = struct CUevent_st*;
 using cudaGraph_t = struct CUgraph_st*;
 using cudaGraphExec_t = struct CUgraphExec_st*;
 
+/// Those that errors.cu knows and those that come up here.
+#define DINOMALY_CUDA_ERRORS(X)               \
+  X(cudaErrorInvalidValue, 1)                 \
+  X(cudaErrorMemoryAllocation, 2)             \
+  X(cudaErrorInitializationError, 3)          \
+  X(cudaErrorStubLibrary, 34)                 \
+  X(cudaErrorInsufficientDriver, 35)          \
+  X(cudaErrorCallRequiresNewerDriver, 36)     \
+  X(cudaErrorDevicesUnavailable, 46)          \
+  X(cudaErrorIncompatibleDriverContext, 49)   \
+  X(cudaErrorInvalidDeviceFunction, 98)       \
+  X(cudaErrorNoDevice, 100)                   \
+  X(cudaErrorInvalidDevice, 101)              \
+  X(cudaErrorDeviceNotLicensed, 102)          \
+  X(cudaErrorStartupFailure, 127)             \
+  X(cudaErrorInvalidKernelImage, 200)         \
+  X(cudaErrorDeviceUninitialized, 201)        \
+  X(cudaErrorNoKernelImageForDevice, 209)     \
+  X(cudaErrorECCUncorrectable, 214)           \
+  X(cudaErrorInvalidPtx, 218)                 \
+  X(cudaErrorNvlinkUncorrectable, 220)        \
+  X(cudaErrorJitCompilerNotFound, 221)        \
+  X(cudaErrorUnsupportedPtxVersion, 222)      \
+  X(cudaErrorJitCompilationDisabled, 223)     \
+  X(cudaErrorOperatingSystem, 304)            \
+  X(cudaErrorInvalidResourceHandle, 400)      \
+  X(cudaErrorIllegalState, 401)               \
+  X(cudaErrorIllegalAddress, 700)             \
+  X(cudaErrorLaunchTimeout, 702)              \
+  X(cudaErrorContextIsDestroyed, 709)         \
+  X(cudaErrorAssert, 710)                     \
+  X(cudaErrorHardwareStackError, 714)         \
+  X(cudaErrorIllegalInstruction, 715)         \
+  X(cudaErrorMisalignedAddress, 716)          \
+  X(cudaErrorInvalidAddressSpace, 717)        \
+  X(cudaErrorInvalidPc, 718)                  \
+  X(cudaErrorLaunchFailure, 719)              \
+  X(cudaErrorSystemNotReady, 802)             \
+  X(cudaErrorSystemDriverMismatch, 803)       \
+  X(cudaErrorCompatNotSupportedOnDevice, 804) \
+  X(cudaErrorMpsConnectionFailed, 805)        \
+  X(cudaErrorMpsRpcFailure, 806)              \
+  X(cudaErrorMpsServerNotReady, 807)          \
+  X(cudaErrorMpsMaxClientsReached, 808)       \
+  X(cudaErrorMpsMaxConnectionsReached, 809)   \
+  X(cudaErrorMpsClientTerminated, 810)        \
+  X(cudaErrorStreamCaptureUnsupported, 900)   \
+  X(cudaErrorStreamCaptureInvalidated, 901)   \
+  X(cudaErrorExternalDevice, 911)             \
+  X(cudaErrorUnknown, 999)
+
 enum cudaError_t {
   cudaSuccess = 0,
-  cudaErrorInvalidValue = 1,
-  cudaErrorMemoryAllocation = 2,
-  cudaErrorIllegalState = 401,
-  cudaErrorStreamCaptureUnsupported = 900,
-  cudaErrorStreamCaptureInvalidated = 901,
+#define DINOMALY_DECLARE(name, number) name = number,
+  DINOMALY_CUDA_ERRORS(DINOMALY_DECLARE)
+#undef DINOMALY_DECLARE
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaStreamCaptureMode {
@@ -29,12 +80,33 @@ enum cudaStreamCaptureStatus {
   cudaStreamCaptureStatusActive = 1,
   cudaStreamCaptureStatusInvalidated = 2,
 };
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor, multiProcessorCount;
+  size_t totalGlobalMem;
+};
+struct cudaFuncAttributes {
+  int binaryVersion;
+};
+constexpr int CUDART_VERSION = 13000;
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
 
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
-/// Of the calling thread, which forgets it.
+/// Of the calling thread, which forgets it unless its device is lost.
 cudaError_t cudaGetLastError();
+
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaGetDeviceCount(int* count);
+/// Of the calling thread.
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+template <typename... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel));
+}
 
 cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
@@ -65,8 +137,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
 namespace dinomaly::emulated {
 
-/// All that a stream does comes through here: it runs at once, or joins the recording that is made of the stream.
-void enqueue(cudaStream_t stream, std::function<void()> work);
+/// All that a stream computes comes through here: it runs at once, or joins the recording that is made of the stream.
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 
 /// Whether streams that are made from now on run their work only when somebody waits for it, which a device is free to
 /// do: what misses an event or reuses memory too early then computes something else.

@@ -1,0 +1,101 @@
+// Dinomaly's features of single pictures, and where they are kept.
+#include <algorithm>
+
+#include "model/dinomaly.h"
+
+namespace dinomaly {
+
+std::vector<Features> Dinomaly::encodeEach(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width,
+                                           int64_t atOnce, const CancelToken& cancel) {
+  const ImageShape shape{std::min(atOnce, backend_->imagesAtOnce()), height, width};
+  const auto all = static_cast<int64_t>(pictures.size());
+  std::vector<Features> each;
+  while (static_cast<int64_t>(each.size()) < all) {
+    const auto done = static_cast<int64_t>(each.size());
+    withAllMemory([&] {
+      each.resize(static_cast<size_t>(done));  // of an attempt that there was no memory for
+      encodeSome(pictures.data() + done, all - done, shape, each, cancel);
+    });
+  }
+  return each;
+}
+
+void Dinomaly::encodeSome(const uint8_t* const* pictures, int64_t left, const ImageShape& shape,
+                          std::vector<Features>& each, const CancelToken& cancel) {
+  const Encoding& e = encodingOf(shape);
+  const auto [count, height, width] = shape;
+  const int64_t size = 3 * height * width;
+  for (int64_t i = 0; i < count; ++i) {
+    backend_->uploadBytes(e.pixels.get() + i * size, pictures[std::min(i, left - 1)], size);
+  }
+  backend_->run(e.recording, [&] { encodeInto(e.features, e.images, cancel); });
+  for (int64_t i = 0; i < std::min(count, left); ++i) each.push_back(copyOf(e.features, i));
+}
+
+Dinomaly::Encoding& Dinomaly::encodingOf(const ImageShape& shape) {
+  const auto found = encodings_.find(shape);
+  if (found != encodings_.end()) return found->second;
+  if (encodings_.size() == kMostRecordings) forgetEncodings();
+  const auto [count, height, width] = shape;
+  Bytes pixels = std::static_pointer_cast<uint8_t>(backend_->allocateBytes(count * 3 * height * width));
+  const Images images{pixels.get(), nullptr, count, height, width};
+  const int64_t patch = config_.encoder.patch;
+  Features features = allocateFeatures(count, height / patch, width / patch);
+  return encodings_[shape] = {++recordings_, images, std::move(pixels), std::move(features)};
+}
+
+void Dinomaly::forgetEncodings() {
+  for (const auto& [shape, encoding] : encodings_) backend_->forget(encoding.recording);
+  encodings_.clear();
+}
+
+Features Dinomaly::copyOf(const Features& f, int64_t image) {
+  Features copy = allocateFeatures(1, f.rows, f.cols);
+  const int64_t dim = config_.encoder.dim, patches = f.rows * f.cols * dim, tokens = shapeOf(f).tokens * dim;
+  for (size_t g = 0; g < f.groups.size(); ++g) {
+    backend_->copy(copy.groups[g].get(), backend_->at(f.groups[g], image * patches), patches);
+  }
+  backend_->copy(copy.mean.get(), backend_->at(f.mean, image * tokens), tokens);
+  return copy;
+}
+
+SpareMemory Dinomaly::spareMemory() const {
+  constexpr int64_t kForTraining = 3;  // a third of the device
+  const MemoryState memory = backend_->memory();
+  if (memory.allBytes == 0) return SpareMemory::host;
+  return memory.freeBytes > memory.allBytes / kForTraining ? SpareMemory::device : SpareMemory::none;
+}
+
+HostFeatures Dinomaly::toHost(const Features& f) {
+  const int64_t ofGroup = f.images * f.rows * f.cols * config_.encoder.dim * backend_->elementBytes();
+  const int64_t ofMean = shapeOf(f).rows() * config_.encoder.dim * backend_->elementBytes();
+  HostFeatures host{f.images, f.rows, f.cols, {}, std::vector<unsigned char>(static_cast<size_t>(ofMean))};
+  host.groups.resize(f.groups.size() * static_cast<size_t>(ofGroup));
+  unsigned char* to = host.groups.data();
+  for (const Activations& group : f.groups) {
+    backend_->downloadBytes(to, group.get(), ofGroup);
+    to += ofGroup;
+  }
+  backend_->downloadBytes(host.mean.data(), f.mean.get(), ofMean);
+  return host;
+}
+
+Features Dinomaly::toDevice(const HostFeatures& host) {
+  Features f;
+  withAllMemory([&] { f = allocateFeatures(host.images, host.rows, host.cols); });
+  const auto ofGroup = static_cast<int64_t>(host.groups.size() / f.groups.size());
+  const unsigned char* from = host.groups.data();
+  for (const Activations& group : f.groups) {
+    backend_->uploadBytes(group.get(), from, ofGroup);
+    from += ofGroup;
+  }
+  backend_->uploadBytes(f.mean.get(), host.mean.data(), static_cast<int64_t>(host.mean.size()));
+  return f;
+}
+
+int64_t Dinomaly::bytesOf(const Features& f) const {
+  const int64_t points = static_cast<int64_t>(f.groups.size()) * f.rows * f.cols + shapeOf(f).tokens;
+  return f.images * points * config_.encoder.dim * backend_->elementBytes();
+}
+
+}  // namespace dinomaly

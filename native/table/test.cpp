@@ -38,7 +38,7 @@ void testCase(const Case& c, const Device& device, const Expected& expected, Rep
     std::snprintf(detail, sizeof detail, "off by %.0f %% of the tolerance", 100 * worst);
     report.add(check, problem, detail);
   } catch (const Error& error) {
-    const bool isRefusal = c.mayBeRefused && error.code() == "ERR_INTERNAL";
+    const bool isRefusal = c.mayBeRefused && error.code() == "ERR_DEVICE_UNAVAILABLE";
     report.add(check, isRefusal ? "" : error.what(), std::string("refused: ") + error.what());
   } catch (const std::exception& error) {
     report.add(check, error.what(), "");

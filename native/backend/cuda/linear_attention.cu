@@ -520,7 +520,8 @@ template <typename T, typename Run>
 void withLaunches(Stream stream, float* scratch, const T* qkv, bool aligned, int64_t images, int64_t tokens,
                   int64_t heads, int64_t d, const Run& run) {
   if (d < 1 || d > 128) {
-    throw Error("ERR_INTERNAL", "Linear attention takes heads of 1 to 128 channels, not " + std::to_string(d));
+    throw Error("ERR_DEVICE_UNAVAILABLE", "expected attention heads of at most 128 channels on a GPU, found " +
+                                              std::to_string(d) + ": use device 'cpu'");
   }
   if (d == 64 && aligned) {
     run(Launches<T, 64, true>(stream, scratch, qkv, images, tokens, heads, d));

@@ -466,8 +466,8 @@ void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t
       return;
     }
   }
-  throw Error("ERR_INTERNAL", "the attention kernel that was chosen does not take head size " +
-                                  std::to_string(headDim) + " in this precision");
+  throw Error("ERR_DEVICE_UNAVAILABLE", "expected attention heads of at most 128 channels on a GPU, found " +
+                                            std::to_string(headDim) + ": use device 'cpu'");
 }
 
 template AttentionKernel attentionKernelFor<float>(int64_t, int64_t, int64_t, int64_t, int, int);

@@ -20,7 +20,8 @@ AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads
                                    int processors);
 
 /// y (B*N, D) = softmax(q k^T / sqrt(d)) v from qkv (B*N, 3*D), channels ordered [3][H][d]; both aligned to 16 bytes.
-/// An image gives the same bits alone or among others. Throws ERR_INTERNAL for what the kernel cannot do.
+/// An image gives the same bits alone or among others. Throws ERR_DEVICE_UNAVAILABLE for
+/// larger heads.
 template <typename T>
 void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
                       AttentionKernel kernel);

@@ -33,10 +33,6 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   BufferPool& operator=(const BufferPool&) = delete;
   /// Throws ERR_OUT_OF_MEMORY.
   std::shared_ptr<void> allocateBytes(int64_t bytes);
-  /// A block of `size` floats.
-  Buffer allocate(int64_t size) {
-    return std::static_pointer_cast<float>(allocateBytes(size * static_cast<int64_t>(sizeof(float))));
-  }
   /// Gives back what is idle.
   void dropIdle() noexcept;
   /// The same, and from now on each block when it is freed.

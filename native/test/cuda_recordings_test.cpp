@@ -34,7 +34,9 @@ struct Device {
   Recordings recordings{stream, pool};
   Staging staging{stream};
   Products products{Precision::f32};
-  Buffer x = pool->allocate(kRows * kIn), w = pool->allocate(kOut * kIn), y = pool->allocate(kSize);
+  Buffer x = floats(kRows * kIn), w = floats(kOut * kIn), y = floats(kSize);
+
+  Buffer floats(int64_t size) { return std::static_pointer_cast<float>(pool->allocateBytes(size * 4)); }
   std::shared_ptr<void> numbers = pool->allocateBytes(sizeof(StepNumbers));
   int calls = 0;
 

@@ -45,8 +45,6 @@ class Products {
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
-  Precision precision() const { return precision_; }
-
   /// y (m,n) = left (m,k) right (k,n) + bias + old, or gelu of the first two; all row-major and dense, and at 16 bytes:
   /// the kernels that read 16 bytes at once are worth more than tensors anywhere, and for a bias cuBLASLt has no way to
   /// be told of less. Factors are bf16 where the precision says so, else float; float ones have float results.

@@ -1,6 +1,8 @@
 #include "backend/cpu/product.h"
 
-#include <cstring>
+#include <algorithm>
+
+#include "backend/cpu/product_kernel.h"
 
 namespace dinomaly {
 namespace {
@@ -8,92 +10,44 @@ namespace {
 /// As much of k as is multiplied at a time: a panel's 24 KiB of it stay in the first-level cache.
 constexpr int64_t kDepth = 384;
 
-/// Eight floats, which the compiler gives the registers that the processor has.
-using Vector = float __attribute__((vector_size(32)));
+/// What this processor multiplies fastest with. The bits are the same with either.
+const ProductKernel kKernel = __builtin_cpu_supports("avx512f") ? avx512Product() : avx2Product();
+constexpr int64_t kMostPanels = 2;
 
-inline Vector load(const float* from) {
-  Vector v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-inline void store(float* to, const Vector& v) {
-  std::memcpy(to, &v, sizeof v);
-}
-
-/// c (rows,width) = or += a (rows,k) b (k,16): 2 * rows sums in registers, of which six rows fill sixteen registers
-/// best. a: element (i,p) at a[i * rowStep + p * depthStep]; b's rows are 16 apart.
-template <int kRows, int64_t kDepthStep>
-void multiplyStrip(float* c, int64_t stride, int64_t width, const float* a, int64_t rowStep, const float* b, int64_t k,
-                   bool add) {
-  Vector sums[kRows][2];
-  const float* row[kRows];
-#pragma GCC unroll 6
-  for (int i = 0; i < kRows; ++i) {
-    sums[i][0] = sums[i][1] = Vector{};
-    row[i] = a + i * rowStep;
-  }
-  for (int64_t p = 0; p < k; ++p) {
-    const Vector left = load(b + p * kPanelCols), right = load(b + p * kPanelCols + 8);
-#pragma GCC unroll 6
-    for (int i = 0; i < kRows; ++i) {
-      const float x = row[i][p * kDepthStep];
-      sums[i][0] += x * left;
-      sums[i][1] += x * right;
-    }
-  }
-  if (width == kPanelCols) {
-#pragma GCC unroll 6
-    for (int i = 0; i < kRows; ++i) {
-      float* to = c + i * stride;
-      store(to, add ? load(to) + sums[i][0] : sums[i][0]);
-      store(to + 8, add ? load(to + 8) + sums[i][1] : sums[i][1]);
-    }
-    return;
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < kRows; ++i) {
-    float sum[kPanelCols];
-    store(sum, sums[i][0]);
-    store(sum + 8, sums[i][1]);
-    for (int64_t j = 0; j < width; ++j) c[i * stride + j] = add ? c[i * stride + j] + sum[j] : sum[j];
-  }
+/// A panel that is narrower than the kernel takes, filled up.
+const float* widened(float* wide, const float* panel, int64_t width, int64_t k) {
+  std::fill(wide, wide + k * kPanelCols, 0.0f);
+  for (int64_t p = 0; p < k; ++p) std::copy(panel + p * width, panel + (p + 1) * width, wide + p * kPanelCols);
+  return wide;
 }
 
-template <int64_t kDepthStep>
-void multiplyRows(int64_t rows, float* c, int64_t stride, int64_t width, const float* a, int64_t rowStep,
-                  const float* b, int64_t k, bool add) {
-  constexpr decltype(&multiplyStrip<1, kDepthStep>) kKernels[] = {
-      multiplyStrip<1, kDepthStep>, multiplyStrip<2, kDepthStep>, multiplyStrip<3, kDepthStep>,
-      multiplyStrip<4, kDepthStep>, multiplyStrip<5, kDepthStep>, multiplyStrip<6, kDepthStep>};
-  kKernels[rows - 1](c, stride, width, a, rowStep, b, k, add);
+/// The left side's rows from `row` on, at `depth` of k.
+RowsPart rowsOf(const LeftSide& left, int64_t row, int64_t depth) {
+  if (left.stride == 0) return {left.data + row * left.depth + depth * kStripRows, 1, kStripRows * left.depth};
+  return {left.data + row * left.stride + depth, left.stride, kStripRows * left.stride};
 }
 
 }  // namespace
 
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
-  alignas(64) float wide[kDepth * kPanelCols];  // a narrow last panel, filled up
+  alignas(64) float wide[kDepth * kPanelCols];
+  const int64_t step = kKernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kDepth) {
     const int64_t count = std::min(kDepth, k - depth);
-    for (int64_t column = 0; column < n; column += kPanelCols) {
-      const int64_t width = panelWidth(n, column);
-      const float* panel = right + column * k + depth * width;
-      if (width < kPanelCols) {
-        std::fill(wide, wide + count * kPanelCols, 0.0f);
-        for (int64_t p = 0; p < count; ++p)
-          std::copy(panel + p * width, panel + (p + 1) * width, wide + p * kPanelCols);
-        panel = wide;
+    for (int64_t column = 0; column < n; column += step) {
+      PanelPart parts[kMostPanels];
+      int64_t panels = 0;
+      for (int64_t j = column; j < std::min(n, column + step); j += kPanelCols) {
+        const int64_t width = panelWidth(n, j);
+        const float* const panel = right + j * k + depth * width;
+        parts[panels++] = {width < kPanelCols ? widened(wide, panel, width, count) : panel, width,
+                           result.data + (result.stride ? j : j * result.height + result.first * width),
+                           result.stride ? result.stride : width};
       }
-      float* c = result.data + (result.stride ? column : column * result.height + result.first * width);
-      const int64_t stride = result.stride ? result.stride : width;
-      for (int64_t row = 0; row < m; row += kStripRows) {
-        const int64_t rows = std::min(kStripRows, m - row);
-        if (left.stride) {
-          multiplyRows<1>(rows, c + row * stride, stride, width, left.data + row * left.stride + depth, left.stride,
-                          panel, count, depth > 0);
-        } else {
-          multiplyRows<kStripRows>(rows, c + row * stride, stride, width,
-                                   left.data + row * left.depth + depth * kStripRows, 1, panel, count, depth > 0);
-        }
+      for (int64_t row = 0; row < m; row += kKernel.rows) {
+        const int64_t rows = std::min(kKernel.rows, m - row);
+        kKernel.multiply(rows, panels, parts, rowsOf(left, row, depth), left.stride == 0, count, depth > 0);
+        for (int64_t i = 0; i < panels; ++i) parts[i].c += rows * parts[i].stride;
       }
     }
   }

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t kTileRows = 144;  // queries at a time; depends on nothing else, so neither do the sums inside
 
-/// softmax(scale * row) in place.
-void softmaxRow(float* row, int64_t n, float scale) {
+/// exp(scale * (row - its largest)) in place; the sum is returned.
+float exponentials(float* row, int64_t n, float scale) {
   float top = row[0], sum = 0;
 #pragma omp simd reduction(max : top)
   for (int64_t j = 0; j < n; ++j) top = std::max(top, row[j]);
@@ -21,9 +21,7 @@ void softmaxRow(float* row, int64_t n, float scale) {
     row[j] = vectorExp(scale * (row[j] - top));
     sum += row[j];
   }
-  const float share = 1.0f / sum;
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) row[j] *= share;
+  return sum;
 }
 
 }  // namespace
@@ -41,9 +39,14 @@ void CpuBackend::softmaxAttention(float* y, const float* qkv, int64_t images, in
     thread_local std::vector<float> scores;
     scores.resize(static_cast<size_t>(kTileRows * tokens));
     multiply(scores.data(), tokens, {q + first * 3 * dim, 3 * dim}, {k, 3 * dim, true}, count, tokens, headDim);
-    for (int64_t i = 0; i < count; ++i) softmaxRow(scores.data() + i * tokens, tokens, scale);
+    float sums[kTileRows];
+    for (int64_t i = 0; i < count; ++i) sums[i] = exponentials(scores.data() + i * tokens, tokens, scale);
     float* out = y + (image * tokens + first) * dim + head * headDim;
     multiply(out, dim, {scores.data(), tokens}, {v, 3 * dim}, count, headDim, tokens);
+    for (int64_t i = 0; i < count; ++i) {  // of what is summed, not of each of the many summands
+      const float share = 1.0f / sums[i];
+      for (int64_t c = 0; c < headDim; ++c) out[i * dim + c] *= share;
+    }
   });
 }
 

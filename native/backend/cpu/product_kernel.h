@@ -1,0 +1,33 @@
+// The product's inner loop, once for each set of vector instructions.
+#pragma once
+
+#include "backend/cpu/product.h"
+
+namespace dinomaly {
+
+/// A panel's part of the right side, and the first of the result's rows below it.
+struct PanelPart {
+  const float* right;
+  int64_t width;
+  float* c;
+  int64_t stride;
+};
+
+/// The rows of the left side that go with it: row i at a + i / kStripRows * stripStep + i % kStripRows * rowStep.
+struct RowsPart {
+  const float* a;
+  int64_t rowStep, stripStep;
+};
+
+struct ProductKernel {
+  int64_t rows, panels;  // that go through the registers at a time, at most
+  /// c (rows, panels) = or += a (rows,k) b. packed: of the left side, each kStripRows rows lie together.
+  void (*multiply)(int64_t rows, int64_t panels, const PanelPart* parts, const RowsPart& left, bool packed, int64_t k,
+                   bool add);
+};
+
+ProductKernel avx2Product();
+/// For processors that have AVX-512F.
+ProductKernel avx512Product();
+
+}  // namespace dinomaly

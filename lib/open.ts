@@ -5,6 +5,7 @@ import { embeddedEncoder, encoders } from './encoders';
 import { partialShape, resolveConfig, resolveEncoder } from './config';
 import { keepsNothing, recallTuning, resolveRuntime, tuningKeeper } from './device';
 import { DinomalyError } from './errors';
+import { loadDecoder } from './image/decode';
 import { Limit } from './limit';
 import { configOf, loadEncoder, loadModel } from './modelFile';
 import type { Network } from './network';
@@ -52,7 +53,9 @@ async function start(
   checkMemory(config);
   const native = new (addon().Model)({ encoder, decoderDepth, groups, dropout, ...runtime });
   try {
-    await native.load([]); // a job like others, done once the network is built: parameters() would block until then
+    const built = native.load([]); // a job like others, done once the network is built: parameters() would block until then
+    loadDecoder().catch(() => {}); // meanwhile; whoever decodes is told
+    await built;
     if (measures) await recallTuning(native);
     await fill(native);
   } catch (error) {

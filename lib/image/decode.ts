@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import type { default as Sharp } from 'sharp';
 import { DinomalyError } from '../errors';
 import type { ImageInput, RawImage } from '../types';
 import { bytes, fields, integer, invalid, number, parse } from '../validate';
@@ -15,6 +15,16 @@ export interface Pixels {
   data: Uint8Array;
   width: number;
   height: number;
+}
+
+type Pipeline = ReturnType<typeof Sharp>;
+
+/**
+ * libvips takes as long to load as this package: it comes with the first picture that is not raw, or is called for while
+ * a model's weights are read.
+ */
+export async function loadDecoder(): Promise<typeof Sharp> {
+  return (await import('sharp')).default;
 }
 
 /** What to call a picture in a message: its path, or what it is. */
@@ -50,15 +60,17 @@ function copyOf({ data, width, height }: RawImage): Pixels {
 }
 
 /** PNG of RGB pixels. */
-export function encodePng({ data, width, height }: Pixels): Promise<Buffer> {
+export async function encodePng({ data, width, height }: Pixels): Promise<Buffer> {
+  const sharp = await loadDecoder();
   return sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
 }
 
-async function decode(image: ImageInput, convert: (pipeline: sharp.Sharp) => sharp.Sharp): Promise<Pixels> {
+async function decode(image: ImageInput, convert: (pipeline: Pipeline) => Pipeline): Promise<Pixels> {
+  const sharp = await loadDecoder();
   try {
-    const { data, info } = await convert(open(image)).raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await convert(open(sharp, image)).raw().toBuffer({ resolveWithObject: true });
     return { data, width: info.width, height: info.height };
   } catch (cause) {
     throw new DinomalyError(
@@ -75,7 +87,7 @@ function firstLine(message: string): string {
   return message.trim().split('\n', 1)[0]!;
 }
 
-function open(image: ImageInput): sharp.Sharp {
+function open(sharp: typeof Sharp, image: ImageInput): Pipeline {
   if (isRaw(image)) {
     const { data, width, height, channels } = image;
     return sharp(data, { raw: { width, height, channels } });

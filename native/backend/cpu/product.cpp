@@ -1,6 +1,7 @@
 #include "backend/cpu/product.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "backend/cpu/product_kernel.h"
 
@@ -27,6 +28,19 @@ RowsPart rowsOf(const LeftSide& left, int64_t row, int64_t depth) {
   return {left.data + row * left.stride + depth, left.stride, kStripRows * left.stride};
 }
 
+/// Whether rows lie a multiple of a page apart, where all of them would share a few lines of the first-level cache.
+bool rowsCollide(int64_t stride) {
+  constexpr int64_t kPage = 4096 / sizeof(float);
+  return stride > 0 && stride % kPage == 0;
+}
+
+/// A part of the left side (m, count), its rows no longer apart than they are long.
+LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int64_t m, int64_t count) {
+  to.resize(static_cast<size_t>(m * count));
+  for (int64_t i = 0; i < m; ++i) std::copy(from + i * stride, from + i * stride + count, to.data() + i * count);
+  return {to.data(), count, count};
+}
+
 }  // namespace
 
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
@@ -34,6 +48,9 @@ void multiplyPanels(const Result& result, const LeftSide& left, const float* rig
   const int64_t step = kKernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kDepth) {
     const int64_t count = std::min(kDepth, k - depth);
+    const bool gather = rowsCollide(left.stride);
+    thread_local std::vector<float> rowsTogether;
+    const LeftSide part = gather ? gathered(rowsTogether, left.data + depth, left.stride, m, count) : left;
     for (int64_t column = 0; column < n; column += step) {
       PanelPart parts[kMostPanels];
       int64_t panels = 0;
@@ -46,7 +63,8 @@ void multiplyPanels(const Result& result, const LeftSide& left, const float* rig
       }
       for (int64_t row = 0; row < m; row += kKernel.rows) {
         const int64_t rows = std::min(kKernel.rows, m - row);
-        kKernel.multiply(rows, panels, parts, rowsOf(left, row, depth), left.stride == 0, count, depth > 0);
+        kKernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count,
+                         depth > 0);
         for (int64_t i = 0; i < panels; ++i) parts[i].c += rows * parts[i].stride;
       }
     }

@@ -37,6 +37,11 @@ Block::Block(Parameters& parameters, const std::string& name, Mixer mixer, int64
   }
 }
 
+void Block::normalise(Backend& backend, const Norm& norm, Element* y, float* mean, float* rstd, const Element* x,
+                      int64_t rows) const {
+  backend.layerNorm(y, mean, rstd, x, norm.weight->value.get(), norm.bias->value.get(), rows, dim(), eps_);
+}
+
 // n1 = norm1(x), qkv = n1 Wqkv, mixed = attention(qkv), x1 = x + ls1 * mixed Wproj,
 // n2 = norm2(x1), hidden = n2 W1, act = gelu(hidden), y = x1 + ls2 * act W2
 Activations Block::forward(Backend& backend, const Activations& x, Shape shape, Tape* tape,
@@ -48,33 +53,30 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
     for (Buffer* b : {&t.mean1, &t.rstd1, &t.mean2, &t.rstd2}) *b = backend.allocate(rows);
   }
   t.x = x;
-  t.n1 = backend.allocateActivations(rows * d);
-  backend.layerNorm(t.n1.get(), t.mean1.get(), t.rstd1.get(), x.get(), norm1_.weight->value.get(),
-                    norm1_.bias->value.get(), rows, d, eps_);
+  const Activations n = backend.allocateActivations(rows * d);
+  normalise(backend, norm1_, n.get(), t.mean1.get(), t.rstd1.get(), x.get(), rows);
   t.qkv = backend.allocateActivations(rows * 3 * d);
-  qkv_.forward(backend, t.qkv.get(), t.n1.get(), rows);
+  qkv_.forward(backend, t.qkv.get(), n.get(), rows);
   cancel.check();
-  t.mixed = tape ? backend.allocateActivations(rows * d) : t.n1;  // where nothing is kept, buffers serve twice
+  t.mixed = tape ? backend.allocateActivations(rows * d) : n;  // where nothing is kept, buffers serve twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
   (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   t.x1 = backend.allocateActivations(rows * d);
   proj_.forward(backend, t.x1.get(), t.mixed.get(), rows, {nullptr, Activation::none, scaleOf(scale1_), x.get()});
   if (!tape) t.qkv.reset();
-  t.n2 = tape ? backend.allocateActivations(rows * d) : t.n1;
-  backend.layerNorm(t.n2.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), norm2_.weight->value.get(),
-                    norm2_.bias->value.get(), rows, d, eps_);
-  t.act = backend.allocateActivations(rows * 4 * d);
+  normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
+  const Activations act = backend.allocateActivations(rows * 4 * d);
   if (tape) {
     t.hidden = backend.allocateActivations(rows * 4 * d);
-    fc1_.forward(backend, t.hidden.get(), t.n2.get(), rows);
-    backend.gelu(t.act.get(), t.hidden.get(), rows * 4 * d);
+    fc1_.forward(backend, t.hidden.get(), n.get(), rows);
+    backend.gelu(act.get(), t.hidden.get(), rows * 4 * d);
   } else {
-    fc1_.forward(backend, t.act.get(), t.n2.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
+    fc1_.forward(backend, act.get(), n.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
   }
   cancel.check();
   const Activations y = tape ? backend.allocateActivations(rows * d) : t.x1;
-  fc2_.forward(backend, y.get(), t.act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get()});
+  fc2_.forward(backend, y.get(), act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get()});
   cancel.check();
   if (tape) *tape = std::move(t);
   return y;
@@ -83,14 +85,16 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
 void Block::backward(Backend& backend, const Activations& dx, Shape shape, const Tape& t,
                      const CancelToken& cancel) const {
   const int64_t rows = shape.rows(), d = dim();
-  const Activations dn = backend.allocateActivations(rows * d);
+  const Activations n = backend.allocateActivations(rows * d), dn = backend.allocateActivations(rows * d);
   {
-    const Activations dact = backend.allocateActivations(rows * 4 * d);
-    fc2_.weightGradient(backend, dx.get(), t.act.get(), rows);
+    const Activations act = backend.allocateActivations(rows * 4 * d), &dact = act;  // the gradient takes its place
+    backend.gelu(act.get(), t.hidden.get(), rows * 4 * d);
+    fc2_.weightGradient(backend, dx.get(), act.get(), rows);
     fc2_.inputGradient(backend, dact.get(), dx.get(), rows);
     cancel.check();
     backend.geluGradient(dact.get(), dact.get(), t.hidden.get(), rows * 4 * d);
-    fc1_.weightGradient(backend, dact.get(), t.n2.get(), rows);
+    normalise(backend, norm2_, n.get(), nullptr, nullptr, t.x1.get(), rows);
+    fc1_.weightGradient(backend, dact.get(), n.get(), rows);
     cancel.check();
     fc1_.inputGradient(backend, dn.get(), dact.get(), rows);
   }
@@ -102,7 +106,8 @@ void Block::backward(Backend& backend, const Activations& dx, Shape shape, const
   const Activations dqkv = backend.allocateActivations(rows * 3 * d);
   backend.linearAttentionGradient(dqkv.get(), dn.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
-  qkv_.weightGradient(backend, dqkv.get(), t.n1.get(), rows);
+  normalise(backend, norm1_, n.get(), nullptr, nullptr, t.x.get(), rows);
+  qkv_.weightGradient(backend, dqkv.get(), n.get(), rows);
   qkv_.inputGradient(backend, dn.get(), dqkv.get(), rows);
   backend.layerNormGradient(dx.get(), norm1_.weight->gradient.get(), norm1_.bias->gradient.get(), dn.get(), t.x.get(),
                             t.mean1.get(), t.rstd1.get(), norm1_.weight->value.get(), rows, d);

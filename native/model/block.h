@@ -38,9 +38,9 @@ class Block {
  public:
   Block(Parameters& parameters, const std::string& name, Mixer mixer, int64_t heads, float eps, bool layerScale);
 
-  /// What the backward pass needs of the forward pass; letters as in block.cpp.
+  /// What the backward pass needs of the forward pass and cannot cheaply compute again; letters as in block.cpp.
   struct Tape {
-    Activations x, n1, qkv, mixed, x1, n2, hidden, act;
+    Activations x, qkv, mixed, x1, hidden;
     Buffer mean1, rstd1, mean2, rstd2;
   };
 
@@ -52,6 +52,8 @@ class Block {
 
  private:
   int64_t dim() const { return proj_.out(); }
+  void normalise(Backend& backend, const Norm& norm, Element* y, float* mean, float* rstd, const Element* x,
+                 int64_t rows) const;
 
   Norm norm1_, norm2_;
   Linear qkv_, proj_, fc1_, fc2_;

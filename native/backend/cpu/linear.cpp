@@ -59,7 +59,7 @@ void forPanels(ThreadPool& threads, int64_t columns, const Body& body) {
 }  // namespace
 
 void CpuBackend::uploadWeight(float* to, const float* from, int64_t in, int64_t out) {
-  forPanels(threads_, out, [&](int64_t o) { packWeightPanel(to, from, in, out, o); });
+  forPanels(threads_, out, [&](int64_t o) { packWeightPanel(to, from, in, in, out, o); });
 }
 
 void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_t out) {

@@ -7,14 +7,14 @@
 
 namespace dinomaly {
 
-void packWeightPanel(float* panels, const float* w, int64_t in, int64_t out, int64_t o) {
+void packWeightPanel(float* panels, const float* w, int64_t stride, int64_t in, int64_t out, int64_t o) {
   const int64_t width = panelWidth(out, o);
   float* panel = panels + o * in;
   // Sixteen columns at a time, so that what is written stays in the first-level cache.
   for (int64_t first = 0; first < in; first += kPanelCols) {
     const int64_t end = std::min(first + kPanelCols, in);
     for (int64_t j = 0; j < width; ++j) {
-      for (int64_t p = first; p < end; ++p) panel[p * width + j] = w[(o + j) * in + p];
+      for (int64_t p = first; p < end; ++p) panel[p * width + j] = w[(o + j) * stride + p];
     }
   }
 }
@@ -59,6 +59,20 @@ void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_
           to[q] = from[c + q];
           sums[c + q] += from[c + q];
         }
+      }
+    }
+  }
+}
+
+void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n, int64_t width) {
+  for (int64_t j = 0; j < width; j += kPanelCols) {
+    const int64_t there = std::max(int64_t{0}, panelWidth(n, j));
+    float* to = panels + j * k;
+    for (int64_t r = 0; r < k; ++r, to += kPanelCols) {
+      if (there == kPanelCols) {
+        std::memcpy(to, rows + r * stride + j, kPanelCols * sizeof(float));
+      } else {
+        for (int64_t q = 0; q < kPanelCols; ++q) to[q] = q < there ? rows[r * stride + j + q] : 0.0f;
       }
     }
   }

@@ -6,9 +6,9 @@
 
 namespace dinomaly {
 
-/// One panel of weights (out,in), rows of which are the columns of the panel: the panel of outputs `o` (a multiple of
-/// kPanelCols) on, to panels + o * in.
-void packWeightPanel(float* panels, const float* w, int64_t in, int64_t out, int64_t o);
+/// One panel of weights (out,in), rows of which, `stride` apart, are the columns of the panel: the panel of outputs `o`
+/// (a multiple of kPanelCols) on, to panels + o * in.
+void packWeightPanel(float* panels, const float* w, int64_t stride, int64_t in, int64_t out, int64_t o);
 /// And back: those rows of w.
 void unpackWeightPanel(float* w, const float* panels, int64_t in, int64_t out, int64_t o);
 
@@ -18,6 +18,9 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
 /// Rows (k,n) into the panels of columns `j` to `end`, and the sums of those columns, in the order of the rows, to
 /// sums (n).
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end);
+
+/// Rows (k,n), `stride` apart, into panels that are filled up with zeros to `width` columns, a multiple of kPanelCols.
+void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n, int64_t width);
 
 /// Rows (k,m) into strips of the transposed matrix (m,k): those of its rows `i` (a multiple of kStripRows) to `end`.
 void packStrips(float* strips, const float* rows, int64_t k, int64_t m, int64_t i, int64_t end);

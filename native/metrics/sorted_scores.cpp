@@ -17,7 +17,9 @@ constexpr int kMostDigits = 3, kLargestDigit = 11;  // 3 digits of 11 bits hold 
 using Counts = std::array<size_t, size_t{1} << kLargestDigit>;
 
 /// Its own inverse: turns the bits of negative floats round, which fall as the number rises.
-int32_t ordered(int32_t bits) { return bits ^ (bits >> 31 & std::numeric_limits<int32_t>::max()); }
+int32_t ordered(int32_t bits) {
+  return bits ^ (bits >> 31 & std::numeric_limits<int32_t>::max());
+}
 
 float scoreOf(int32_t order) {
   const int32_t bits = ordered(order);
@@ -28,8 +30,7 @@ float scoreOf(int32_t order) {
 
 int bitsOf(uint32_t value) {
   int bits = 0;
-  while (value >> bits != 0 && ++bits < 32) {
-  }
+  for (; value != 0; value >>= 1) ++bits;
   return bits;
 }
 
@@ -71,13 +72,17 @@ ScoreRange::ScoreRange(const char* name, const float* scores, int64_t count) {
   // What is not finite lies beyond all that is.
   if (std::isfinite(low()) && std::isfinite(high())) return;
   const auto found = std::find_if(scores, scores + count, [](float score) { return !std::isfinite(score); });
-  throw Error("ERR_INVALID_ARGUMENT", std::string(name) + ": expected finite numbers, found " +
-                                          std::to_string(*found) + " at index " + std::to_string(found - scores));
+  throw Error("ERR_INVALID_ARGUMENT", std::string(name) + ": expected finite numbers, found " + std::to_string(*found) +
+                                          " at index " + std::to_string(found - scores));
 }
 
-float ScoreRange::low() const { return scoreOf(lowest_); }
+float ScoreRange::low() const {
+  return scoreOf(lowest_);
+}
 
-float ScoreRange::high() const { return scoreOf(highest_); }
+float ScoreRange::high() const {
+  return scoreOf(highest_);
+}
 
 void SortedScores::sort(uint32_t largestKey) {
   const int keyBits = bitsOf(largestKey);

@@ -15,7 +15,7 @@ class ScoreRange {
   /// Throws ERR_INVALID_ARGUMENT, with `name`, when a score is not finite.
   ScoreRange(const char* name, const float* scores, int64_t count);
 
-  float low() const;   ///< 0 where there are no scores, as high()
+  float low() const;  ///< 0 where there are no scores, as high()
   float high() const;
   /// Rises as scores fall.
   uint32_t key(float score) const { return static_cast<uint32_t>(highest_) - static_cast<uint32_t>(orderOf(score)); }

@@ -36,7 +36,8 @@ double slowly(const std::vector<uint8_t>& masks, const std::vector<float>& maps,
       const Regions regions = findRegions(masks.data() + start, width, height);
       std::vector<double> above(regions.areas.size());
       for (const auto& run : regions.runs) {
-        for (auto i = run.begin; i < run.end; ++i) above[run.region] += maps[start + static_cast<size_t>(i)] > threshold;
+        for (auto i = run.begin; i < run.end; ++i)
+          above[run.region] += maps[start + static_cast<size_t>(i)] > threshold;
       }
       for (size_t i = start; i < start + static_cast<size_t>(width * height); ++i) {
         falsely += masks[i] == 0 && maps[i] > threshold;

@@ -12,7 +12,9 @@
 namespace dinomaly {
 namespace {
 
-bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+bool same(double a, double b) {
+  return a == b || (std::isnan(a) && std::isnan(b));
+}
 
 TEST_CASE("pixelMetrics ranks as rankingMetrics does, to the bit, at any size") {
   std::mt19937 random(1);

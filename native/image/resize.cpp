@@ -24,10 +24,10 @@ class WideRows {
         filter_(filter),
         first_(first),
         end_(first),
-        kept_((most + 2 * FastRows::kRows - 1) / FastRows::kRows * FastRows::kRows) {
-    const int64_t rowSize = static_cast<int64_t>(filter.windows.size()) * channels;
-    toStride_ = (rowSize + FastRows::kOverwrite + FastRows::kOverread - 1) / FastRows::kOverread * FastRows::kOverread;
-    rows_.resize(static_cast<size_t>(kept_ * toStride_));
+        toStride_(static_cast<int64_t>(filter.windows.size()) * channels + FastRows::kOverread),
+        kept_((most + 2 * FastRows::kRows - 1) / FastRows::kRows * FastRows::kRows),
+        rows_(static_cast<size_t>(kept_ * toStride_)) {
+    static_assert(FastRows::kOverwrite <= FastRows::kOverread, "a row's end holds what is written and read beyond it");
   }
 
   /// Resizes all rows before `end`, which grows from call to call.
@@ -48,8 +48,8 @@ class WideRows {
   const uint8_t* row(int64_t y) const { return rows_.data() + offset(y); }
 
  private:
-  /// Rows that are resized together, from a multiple of kRows on, lie together.
   uint8_t* place(int64_t y) { return rows_.data() + offset(y); }
+  /// kept_ is a multiple of kRows, so that rows that are resized together lie together.
   int64_t offset(int64_t y) const { return (y - first_) % kept_ * toStride_; }
 
   const FastRows* const fast_ = fastRows();
@@ -57,9 +57,8 @@ class WideRows {
   const int64_t fromStride_, height_, channels_;
   const ResizeFilter& filter_;
   const int64_t first_;
-  int64_t end_;
-  const int64_t kept_;
-  int64_t toStride_;
+  int64_t end_;  // rows before it are resized
+  const int64_t toStride_, kept_;
   std::vector<uint8_t> rows_;
 };
 
@@ -91,7 +90,7 @@ std::vector<uint8_t> resizeBilinear(const uint8_t* pixels, int64_t width, int64_
   // A side that stays as it is needs no case of its own: its weights are 1 and 0.
   const ResizeFilter alongX = triangleFilter(width, newWidth, part.left, part.width);
   const ResizeFilter alongY = triangleFilter(height, newHeight, part.top, part.height);
-  WideRows wide(pixels, width, height, channels, alongX, alongY.windows[0].first, alongY.stride);
+  WideRows wide(pixels, width, height, channels, alongX, alongY.windows[0].first, std::min(alongY.stride, height));
   const FastRows* fast = fastRows();
   const auto blend = fast != nullptr ? fast->blend : blendRows;
   const int64_t rowSize = part.width * channels;

@@ -16,13 +16,8 @@ namespace {
 constexpr int kMostDigits = 3, kLargestDigit = 11;  // 3 digits of 11 bits hold every key
 using Counts = std::array<size_t, size_t{1} << kLargestDigit>;
 
-/// Its own inverse: turns the bits of negative floats round, which fall as the number rises.
-int32_t ordered(int32_t bits) {
-  return bits ^ (bits >> 31 & std::numeric_limits<int32_t>::max());
-}
-
 float scoreOf(int32_t order) {
-  const int32_t bits = ordered(order);
+  const int32_t bits = orderedBits(order);
   float score;
   std::memcpy(&score, &bits, sizeof score);
   return score;
@@ -34,7 +29,7 @@ int bitsOf(uint32_t value) {
   return bits;
 }
 
-/// Radix sort, lowest digit first: `digits` of `bits` each. `scratch` is at least as long as `keys`.
+/// Radix sort, lowest digit first: `digits` of `bits` each. `scratch` is overwritten.
 void sortKeys(std::vector<uint32_t>& keys, std::vector<uint32_t>& scratch, int digits, int bits) {
   const uint32_t mask = (uint32_t{1} << bits) - 1;
   std::array<Counts, kMostDigits> starts{};
@@ -52,13 +47,6 @@ void sortKeys(std::vector<uint32_t>& keys, std::vector<uint32_t>& scratch, int d
 }
 
 }  // namespace
-
-int32_t orderOf(float score) {
-  score += 0.0f;  // -0 becomes 0
-  int32_t bits;
-  std::memcpy(&bits, &score, sizeof bits);
-  return ordered(bits);
-}
 
 ScoreRange::ScoreRange(const char* name, const float* scores, int64_t count) {
   if (count == 0) return;

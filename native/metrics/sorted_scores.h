@@ -2,12 +2,24 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 namespace dinomaly {
 
+/// Turns the bits of negative floats round, which fall as the number rises. Its own inverse.
+inline int32_t orderedBits(int32_t bits) {
+  return bits ^ (bits >> 31 & std::numeric_limits<int32_t>::max());
+}
+
 /// An integer that orders as the score does; 0 and -0 are one score.
-int32_t orderOf(float score);
+inline int32_t orderOf(float score) {
+  score += 0.0f;  // -0 becomes 0
+  int32_t bits;
+  std::memcpy(&bits, &score, sizeof bits);
+  return orderedBits(bits);
+}
 
 /// The lowest and the highest of a set of scores, and each score as its distance from the highest in steps of a float.
 class ScoreRange {

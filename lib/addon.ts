@@ -1,6 +1,7 @@
 import path from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { DinomalyError } from './errors';
+import type { Metrics } from './types';
 
 /** Where a tensor's numbers lie: parts are concatenated along the first axis (Hugging Face keeps q, k and v apart). */
 export interface TensorSource {
@@ -182,8 +183,9 @@ export interface Addon {
   /** The RGB picture with the map (in its own pixels, from mapToOriginal) over it. width*height*3 bytes. */
   renderHeatmap(pixels: Uint8Array, map: Float32Array, width: number, height: number, max: number): Promise<Uint8Array>;
   /** AUROC, AP and F1-max from one sort; NaN where undefined. */
-  rankingMetrics(labels: Uint8Array, scores: Float32Array): Promise<{ auroc: number; ap: number; f1Max: number }>;
-  aupro(masks: Uint8Array, maps: Float32Array, width: number, height: number): Promise<number>;
+  rankingMetrics(labels: Uint8Array, scores: Float32Array): Promise<Metrics['image']>;
+  /** The same of the maps' pixels, and AUPRO, from one sort. */
+  pixelMetrics(masks: Uint8Array, maps: Float32Array, width: number, height: number): Promise<Metrics['pixel']>;
 }
 
 function load(): Addon {

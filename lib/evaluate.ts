@@ -103,8 +103,7 @@ class ClassResults {
     if (!this.#hasMasks) return { image, pixel: { auroc: NaN, ap: NaN, f1Max: NaN, aupro: NaN } };
     const maps = this.#maps.subarray(0, kept.length * mapSize);
     const masks = this.#masks.subarray(0, kept.length * mapSize);
-    const pixel = await addon().rankingMetrics(masks, maps);
-    return { image, pixel: { ...pixel, aupro: await addon().aupro(masks, maps, mapSide, mapSide) } };
+    return { image, pixel: await addon().pixelMetrics(masks, maps, mapSide, mapSide) };
   }
 
   /** Moves what was scored over the gaps that skipped pictures left. */

@@ -1,9 +1,16 @@
 import { addon } from './addon';
 import { called } from './caller';
 import { DinomalyError } from './errors';
+import type { Metrics } from './types';
 import { fields, integer, invalid, parse } from './validate';
 
 const mapSize = fields({ width: integer(1), height: integer(1) });
+
+/** Width and height of one map, in pixels. */
+export interface MapSize {
+  width: number;
+  height: number;
+}
 
 /** Numbers, or one list of them per picture; joined in order. */
 export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[];
@@ -17,17 +24,17 @@ export type Values = ArrayLike<number | boolean> | ArrayLike<number | boolean>[]
  * @throws ERR_INVALID_ARGUMENT when lengths differ or a score is not finite
  */
 export function auroc(labels: Values, scores: Values): Promise<number> {
-  return called(async () => (await ranking(labels, scores)).auroc);
+  return called(async () => (await imageMetrics(labels, scores)).auroc);
 }
 
 /** Average precision, as scikit-learn's `average_precision_score`. Arguments, result and errors as in {@link auroc}. */
 export function averagePrecision(labels: Values, scores: Values): Promise<number> {
-  return called(async () => (await ranking(labels, scores)).ap);
+  return called(async () => (await imageMetrics(labels, scores)).ap);
 }
 
 /** The highest F1 over all thresholds. Arguments, result and errors as in {@link auroc}. */
 export function f1Max(labels: Values, scores: Values): Promise<number> {
-  return called(async () => (await ranking(labels, scores)).f1Max);
+  return called(async () => (await imageMetrics(labels, scores)).f1Max);
 }
 
 /**
@@ -40,22 +47,34 @@ export function f1Max(labels: Values, scores: Values): Promise<number> {
  * @returns 0 to 1; NaN when no pixel, or every pixel, is defective
  * @throws ERR_INVALID_ARGUMENT when lengths differ, no multiple of the size, or a value is not finite
  */
-export function aupro(masks: Values, maps: Values, size: { width: number; height: number }): Promise<number> {
-  return called(async () => {
-    const { width, height } = parse(mapSize, size, 'size');
-    const [labels, values] = pair('masks', masks, 'maps', maps);
-    if (values.length % (width * height) !== 0) {
-      throw new DinomalyError(
-        'ERR_INVALID_ARGUMENT',
-        `maps: expected a multiple of width x height = ${width} x ${height} values, found ${values.length}.`,
-      );
-    }
-    return addon().aupro(labels, values, width, height);
-  });
+export function aupro(masks: Values, maps: Values, size: MapSize): Promise<number> {
+  return called(async () => (await pixelMetrics(masks, maps, size)).aupro);
 }
 
-function ranking(labels: Values, scores: Values): Promise<{ auroc: number; ap: number; f1Max: number }> {
+/** The three above in one: of pictures, or of anything else with labels and scores. Arguments and errors as in {@link auroc}. */
+export function image(labels: Values, scores: Values): Promise<Metrics['image']> {
+  return called(() => imageMetrics(labels, scores));
+}
+
+/** All four of the maps' pixels, which are sorted but once. Arguments and errors as in {@link aupro}. */
+export function pixel(masks: Values, maps: Values, size: MapSize): Promise<Metrics['pixel']> {
+  return called(() => pixelMetrics(masks, maps, size));
+}
+
+async function imageMetrics(labels: Values, scores: Values): Promise<Metrics['image']> {
   return addon().rankingMetrics(...pair('labels', labels, 'scores', scores));
+}
+
+async function pixelMetrics(masks: Values, maps: Values, size: MapSize): Promise<Metrics['pixel']> {
+  const { width, height } = parse(mapSize, size, 'size');
+  const [labels, values] = pair('masks', masks, 'maps', maps);
+  if (values.length % (width * height) !== 0) {
+    throw new DinomalyError(
+      'ERR_INVALID_ARGUMENT',
+      `maps: expected a multiple of width x height = ${width} x ${height} values, found ${values.length}.`,
+    );
+  }
+  return addon().pixelMetrics(labels, values, width, height);
 }
 
 function pair(labelsName: string, labels: Values, scoresName: string, scores: Values): [Uint8Array, Float32Array] {

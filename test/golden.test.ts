@@ -169,6 +169,11 @@ describe('metrics', () => {
     const found = [...(await ranking(labels, scores)), ...(await ranking(masks, maps)), aupro];
     const wanted = [image.auroc, image.ap, image.f1Max, pixel.auroc, pixel.ap, pixel.f1Max, pixel.aupro];
     found.forEach((value, i) => expect(Math.abs(value - wanted[i]!)).toBeLessThanOrEqual(1e-6));
+    const together = {
+      image: await metrics.image(labels, scores),
+      pixel: await metrics.pixel(masks, maps, { width: width!, height: height! }),
+    };
+    expect([...Object.values(together.image), ...Object.values(together.pixel)]).toEqual(found);
   });
 
   test('go on with their own copy when the arrays are transferred away meanwhile', async () => {
@@ -197,6 +202,8 @@ describe('metrics', () => {
     const size = metrics.aupro([0, 1], [0, 1], { width: 3, height: 1 });
     expect((await rejection(size, 'ERR_INVALID_ARGUMENT')).message).toMatch(/3 x 1 values, found 2/);
     await rejection(metrics.f1Max([0, 1], [0, NaN]), 'ERR_INVALID_ARGUMENT');
+    await rejection(metrics.image([0, 1], [0, NaN]), 'ERR_INVALID_ARGUMENT');
+    await rejection(metrics.pixel([0, 1], [0, 1], { width: 0, height: 1 }), 'ERR_INVALID_ARGUMENT');
     const nothing = await rejection(metrics.auroc(undefined as never, [1]), 'ERR_INVALID_ARGUMENT');
     expect(nothing.message).toMatch(/labels: expected an array of numbers.*found undefined/);
     const hole = metrics.averagePrecision([0, 1], [[0], undefined] as never);

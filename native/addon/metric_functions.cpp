@@ -6,13 +6,13 @@
 #include "addon/values.h"
 #include "core/error.h"
 #include "image/side.h"
-#include "metrics/aupro.h"
+#include "metrics/pixels.h"
 #include "metrics/ranking.h"
 
 namespace dinomaly {
 namespace {
 
-Napi::Value rankingResult(Napi::Env env, RankingMetrics&& metrics) {
+Napi::Object rankingObject(Napi::Env env, const RankingMetrics& metrics) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("auroc", Napi::Number::New(env, metrics.auroc));
   object.Set("ap", Napi::Number::New(env, metrics.averagePrecision));
@@ -28,11 +28,17 @@ Napi::Value rankingMetricsCall(const Napi::CallbackInfo& info) {
     return PoolJob<RankingMetrics>::start(
         info.Env(), {labels, scores},
         [=, truth = labels.Data(), values = scores.Data()] { return rankingMetrics(truth, values, count); },
-        rankingResult);
+        [](Napi::Env env, RankingMetrics&& metrics) -> Napi::Value { return rankingObject(env, metrics); });
   });
 }
 
-Napi::Value auproCall(const Napi::CallbackInfo& info) {
+Napi::Value pixelResult(Napi::Env env, PixelMetrics&& metrics) {
+  Napi::Object object = rankingObject(env, metrics.ranking);
+  object.Set("aupro", Napi::Number::New(env, metrics.aupro));
+  return object;
+}
+
+Napi::Value pixelMetricsCall(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const int64_t width = toInteger(info[2], "width", 1, kLargestSide);
     const int64_t height = toInteger(info[3], "height", 1, kLargestSide);
@@ -43,10 +49,10 @@ Napi::Value auproCall(const Napi::CallbackInfo& info) {
                                               std::to_string(height) + ", found " + std::to_string(size) + ".");
     }
     const Napi::Float32Array maps = toFloat32Array(info[1], "maps", size);
-    return PoolJob<double>::start(
+    return PoolJob<PixelMetrics>::start(
         info.Env(), {masks, maps},
-        [=, truth = masks.Data(), values = maps.Data()] { return aupro(truth, values, images, width, height); },
-        [](Napi::Env env, double&& value) -> Napi::Value { return Napi::Number::New(env, value); });
+        [=, truth = masks.Data(), values = maps.Data()] { return pixelMetrics(truth, values, images, width, height); },
+        pixelResult);
   });
 }
 
@@ -54,7 +60,7 @@ Napi::Value auproCall(const Napi::CallbackInfo& info) {
 
 void defineMetricFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("rankingMetrics", Napi::Function::New<rankingMetricsCall>(env, "rankingMetrics"));
-  exports.Set("aupro", Napi::Function::New<auproCall>(env, "aupro"));
+  exports.Set("pixelMetrics", Napi::Function::New<pixelMetricsCall>(env, "pixelMetrics"));
 }
 
 }  // namespace dinomaly

@@ -13,8 +13,8 @@ namespace {
 
 std::vector<uint8_t> resizeAndCrop(const uint8_t* pixels, int64_t width, int64_t height, int64_t channels,
                                    int64_t resize, int64_t crop) {
-  cropOffset(resize, crop);  // a wrong crop is told before the work, not after it
-  return centreCrop(resizeBilinear(pixels, width, height, channels, resize, resize).data(), resize, channels, crop);
+  const int64_t offset = cropOffset(resize, crop);
+  return resizeBilinear(pixels, width, height, channels, resize, resize, {offset, offset, crop, crop});
 }
 
 /// Where an own pixel lies in the map, along one axis: between two cells, or outside of the crop.

@@ -1,105 +1,82 @@
 #include "image/resize.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "core/error.h"
+#include "image/resize_filter.h"
+#include "image/resize_rows.h"
 #include "image/side.h"
 
 namespace dinomaly {
 namespace {
 
-constexpr int kPrecisionBits = 32 - 8 - 2;  // 8 bits for the pixel and 2 to spare in a signed word, as Pillow counts
-constexpr uint32_t kHalf = uint32_t{1} << (kPrecisionBits - 1);
+/// The picture's rows, resized along x: the last few of them, which the pass along y reads while they are in the cache.
+class WideRows {
+ public:
+  /// `first`: the first row that is read. `most`: how many are read together.
+  WideRows(const uint8_t* pixels, int64_t width, int64_t height, int64_t channels, const ResizeFilter& filter,
+           int64_t first, int64_t most)
+      : pixels_(pixels),
+        fromStride_(width * channels),
+        height_(height),
+        channels_(channels),
+        filter_(filter),
+        first_(first),
+        end_(first),
+        toStride_(static_cast<int64_t>(filter.windows.size()) * channels + FastRows::kOverread),
+        kept_((most + 2 * FastRows::kRows - 1) / FastRows::kRows * FastRows::kRows),
+        rows_(static_cast<size_t>(kept_ * toStride_)) {
+    static_assert(FastRows::kOverwrite <= FastRows::kOverread, "a row's end holds what is written and read beyond it");
+  }
 
-/// The weights of one output coordinate lie at `weights[output * stride]`, for the inputs from `first` on.
-struct Filter {
-  struct Window {
-    int64_t first, count;
-  };
-  std::vector<Window> windows;
-  std::vector<uint32_t> weights;
-  int64_t stride;
+  /// Resizes all rows before `end`, which grows from call to call.
+  void fill(int64_t end) {
+    while (end_ < end) {
+      const uint8_t* from = pixels_ + end_ * fromStride_;
+      const int64_t bytesLeft = (height_ - end_) * fromStride_;
+      if (fast_ != nullptr && channels_ == 3 && FastRows::kRows * fromStride_ + FastRows::kOverread <= bytesLeft) {
+        fast_->resize(place(end_), toStride_, from, fromStride_, filter_);
+        end_ += FastRows::kRows;
+      } else {
+        resizeRow(place(end_), from, channels_, filter_);
+        ++end_;
+      }
+    }
+  }
+
+  const uint8_t* row(int64_t y) const { return rows_.data() + offset(y); }
+
+ private:
+  uint8_t* place(int64_t y) { return rows_.data() + offset(y); }
+  /// kept_ is a multiple of kRows, so that rows that are resized together lie together.
+  int64_t offset(int64_t y) const { return (y - first_) % kept_ * toStride_; }
+
+  const FastRows* const fast_ = fastRows();
+  const uint8_t* const pixels_;
+  const int64_t fromStride_, height_, channels_;
+  const ResizeFilter& filter_;
+  const int64_t first_;
+  int64_t end_;  // rows before it are resized
+  const int64_t toStride_, kept_;
+  std::vector<uint8_t> rows_;
 };
 
-Filter triangleFilter(int64_t from, int64_t to) {
-  const double scale = static_cast<double>(from) / static_cast<double>(to);
-  const double support = std::max(scale, 1.0);  // enlarging interpolates, reducing averages
-  Filter filter;
-  filter.stride = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
-  filter.weights.assign(static_cast<size_t>(filter.stride * to), 0);
-  std::vector<double> exact(static_cast<size_t>(filter.stride));
-  for (int64_t output = 0; output < to; ++output) {
-    const double centre = (static_cast<double>(output) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
-    const int64_t last = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), from);
-    double sum = 0;
-    for (int64_t input = first; input < last; ++input) {
-      const double distance = std::abs((static_cast<double>(input) - centre + 0.5) * (1.0 / support));
-      sum += exact[static_cast<size_t>(input - first)] = std::max(1.0 - distance, 0.0);
-    }
-    uint32_t* weights = &filter.weights[static_cast<size_t>(output * filter.stride)];
-    for (int64_t i = 0; i < last - first; ++i) {
-      weights[i] = static_cast<uint32_t>(0.5 + exact[static_cast<size_t>(i)] / sum * (1 << kPrecisionBits));
-    }
-    filter.windows.push_back({first, last - first});
-  }
-  return filter;
-}
-
-/// Weights are rounded one by one, so that their sum may exceed 1 and a white pixel 255.
-uint8_t byteFromSum(uint32_t sum) {
-  return static_cast<uint8_t>(std::min<uint32_t>(sum >> kPrecisionBits, 255));
-}
-
-template <int channels>
-void resizeRow(uint8_t* to, const uint8_t* from, const Filter& filter) {
-  const uint32_t* weights = filter.weights.data();
-  for (const auto& window : filter.windows) {
-    uint32_t sums[channels];
-    for (uint32_t& sum : sums) sum = kHalf;
-    const uint8_t* pixel = from + window.first * channels;
-    for (int64_t i = 0; i < window.count; ++i, pixel += channels) {
-      for (int c = 0; c < channels; ++c) sums[c] += pixel[c] * weights[i];
-    }
-    for (uint32_t sum : sums) *to++ = byteFromSum(sum);
-    weights += filter.stride;
-  }
-}
-
-std::vector<uint8_t> resizeWidth(const uint8_t* pixels, int64_t width, int64_t height, int64_t channels,
-                                 int64_t newWidth) {
-  const Filter filter = triangleFilter(width, newWidth);
-  const auto resize = channels == 3 ? resizeRow<3> : resizeRow<1>;
-  std::vector<uint8_t> result(static_cast<size_t>(newWidth * height * channels));
-  for (int64_t y = 0; y < height; ++y) {
-    resize(result.data() + y * newWidth * channels, pixels + y * width * channels, filter);
-  }
-  return result;
-}
-
-std::vector<uint8_t> resizeHeight(const uint8_t* pixels, int64_t rowSize, int64_t height, int64_t newHeight) {
-  const Filter filter = triangleFilter(height, newHeight);
-  std::vector<uint8_t> result(static_cast<size_t>(rowSize * newHeight));
-  std::vector<uint32_t> sums(static_cast<size_t>(rowSize));
-  for (int64_t y = 0; y < newHeight; ++y) {
-    const auto& window = filter.windows[static_cast<size_t>(y)];
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int64_t i = 0; i < window.count; ++i) {
-      const uint32_t weight = filter.weights[static_cast<size_t>(y * filter.stride + i)];
-      const uint8_t* row = pixels + (window.first + i) * rowSize;
-      for (int64_t x = 0; x < rowSize; ++x) sums[static_cast<size_t>(x)] += row[x] * weight;
-    }
-    std::transform(sums.begin(), sums.end(), result.begin() + y * rowSize, byteFromSum);
-  }
-  return result;
+void requireInside(const Part& part, int64_t width, int64_t height) {
+  const auto inside = [](int64_t first, int64_t size, int64_t side) {
+    return size >= 1 && first >= 0 && first <= side - size;
+  };
+  if (inside(part.left, part.width, width) && inside(part.top, part.height, height)) return;
+  throw Error("ERR_INVALID_ARGUMENT", "part: expected one of " + std::to_string(width) + " x " +
+                                          std::to_string(height) + " pixels, found " + std::to_string(part.width) +
+                                          " x " + std::to_string(part.height) + " from " + std::to_string(part.left) +
+                                          ", " + std::to_string(part.top));
 }
 
 }  // namespace
 
 std::vector<uint8_t> resizeBilinear(const uint8_t* pixels, int64_t width, int64_t height, int64_t channels,
-                                    int64_t newWidth, int64_t newHeight) {
+                                    int64_t newWidth, int64_t newHeight, const Part& part) {
   requireSide("width", width);
   requireSide("height", height);
   requireSide("new width", newWidth);
@@ -108,14 +85,24 @@ std::vector<uint8_t> resizeBilinear(const uint8_t* pixels, int64_t width, int64_
     throw Error("ERR_INVALID_ARGUMENT",
                 "channels: expected 1 (mask) or 3 (RGB), found " + std::to_string(channels) + ". Convert it first");
   }
-  std::vector<uint8_t> wide;
-  if (newWidth != width) {
-    wide = resizeWidth(pixels, width, height, channels, newWidth);
-    pixels = wide.data();
+  requireInside(part, newWidth, newHeight);
+
+  // A side that stays as it is needs no case of its own: its weights are 1 and 0.
+  const ResizeFilter alongX = triangleFilter(width, newWidth, part.left, part.width);
+  const ResizeFilter alongY = triangleFilter(height, newHeight, part.top, part.height);
+  WideRows wide(pixels, width, height, channels, alongX, alongY.windows[0].first, std::min(alongY.stride, height));
+  const FastRows* fast = fastRows();
+  const auto blend = fast != nullptr ? fast->blend : blendRows;
+  const int64_t rowSize = part.width * channels;
+  std::vector<uint8_t> result(static_cast<size_t>(rowSize * part.height));
+  std::vector<const uint8_t*> rows(static_cast<size_t>(alongY.stride));
+  for (int64_t y = 0; y < part.height; ++y) {
+    const auto& window = alongY.windows[static_cast<size_t>(y)];
+    wide.fill(window.first + window.count);
+    for (int64_t i = 0; i < window.count; ++i) rows[static_cast<size_t>(i)] = wide.row(window.first + i);
+    blend(result.data() + y * rowSize, rows.data(), alongY.weights.data() + y * alongY.stride, window.count, rowSize);
   }
-  if (newHeight != height) return resizeHeight(pixels, newWidth * channels, height, newHeight);
-  if (newWidth != width) return wide;
-  return std::vector<uint8_t>(pixels, pixels + width * height * channels);
+  return result;
 }
 
 }  // namespace dinomaly

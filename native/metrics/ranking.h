@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "metrics/sorted_scores.h"
+
 namespace dinomaly {
 
 /// All NaN with one class of label only: AUROC is undefined then, and the others are 1 whatever the scores.
@@ -15,5 +17,8 @@ struct RankingMetrics {
 /// labels, scores (count); label 0 is normal, any other anomalous. Equal scores share one threshold.
 /// Throws ERR_INVALID_ARGUMENT when a score is not finite.
 RankingMetrics rankingMetrics(const uint8_t* labels, const float* scores, int64_t count);
+
+/// The same of scores that are sorted already.
+RankingMetrics rankingMetrics(const SortedScores& sorted);
 
 }  // namespace dinomaly

@@ -1,55 +1,71 @@
 #include "metrics/regions.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace dinomaly {
 namespace {
 
-/// Union-find over pixels: every parent comes before its child, so that a root is its region's first pixel.
-int64_t findRoot(std::vector<int64_t>& parents, int64_t pixel) {
-  while (parents[static_cast<size_t>(pixel)] != pixel) {
-    int64_t& parent = parents[static_cast<size_t>(pixel)];
-    parent = parents[static_cast<size_t>(parent)];  // halves the path for the next search
-    pixel = parent;
+/// Union-find over runs: every parent comes before its child, so that a root is its region's first run.
+size_t findRoot(std::vector<size_t>& parents, size_t run) {
+  while (parents[run] != run) {
+    parents[run] = parents[parents[run]];  // halves the path for the next search
+    run = parents[run];
   }
-  return pixel;
+  return run;
 }
 
-void unite(std::vector<int64_t>& parents, int64_t a, int64_t b) {
-  const int64_t rootA = findRoot(parents, a), rootB = findRoot(parents, b);
-  parents[static_cast<size_t>(std::max(rootA, rootB))] = std::min(rootA, rootB);
+void unite(std::vector<size_t>& parents, size_t a, size_t b) {
+  const size_t rootA = findRoot(parents, a), rootB = findRoot(parents, b);
+  parents[std::max(rootA, rootB)] = std::min(rootA, rootB);
+}
+
+/// The first pixel from `begin` on that is not 0, or `end`. Most of a mask is 0: eight pixels at a time.
+int64_t nextDefect(const uint8_t* mask, int64_t begin, int64_t end) {
+  uint64_t eight = 0;
+  while (end - begin >= 8 && (std::memcpy(&eight, mask + begin, sizeof eight), eight) == 0) begin += 8;
+  return std::find_if(mask + begin, mask + end, [](uint8_t pixel) { return pixel != 0; }) - mask;
+}
+
+/// Unites each run of a row, from `row` on, with those of the row above, from `above` on, that it touches.
+void uniteWithRowAbove(const std::vector<Regions::Run>& runs, size_t above, size_t row, int64_t width,
+                       std::vector<size_t>& parents) {
+  const size_t aboveEnd = row;
+  for (size_t run = row; run < runs.size(); ++run) {
+    while (above < aboveEnd && runs[above].end + width < runs[run].begin) ++above;
+    for (size_t other = above; other < aboveEnd && runs[other].begin + width <= runs[run].end; ++other) {
+      unite(parents, run, other);
+    }
+  }
 }
 
 }  // namespace
 
 Regions findRegions(const uint8_t* mask, int64_t width, int64_t height) {
-  constexpr int64_t kBackground = -1;
-  std::vector<int64_t> parents(static_cast<size_t>(width * height), kBackground);
+  Regions regions;
+  std::vector<Regions::Run>& runs = regions.runs;
+  std::vector<size_t> parents;
+  size_t row = 0;
   for (int64_t y = 0; y < height; ++y) {
-    for (int64_t x = 0; x < width; ++x) {
-      const int64_t pixel = y * width + x;
-      if (mask[pixel] == 0) continue;
-      parents[static_cast<size_t>(pixel)] = pixel;
-      if (x > 0 && mask[pixel - 1] != 0) unite(parents, pixel, pixel - 1);
-      if (y == 0) continue;
-      for (int64_t above = std::max<int64_t>(x - 1, 0); above <= std::min(x + 1, width - 1); ++above) {
-        const int64_t neighbour = (y - 1) * width + above;
-        if (mask[neighbour] != 0) unite(parents, pixel, neighbour);
-      }
+    const size_t above = std::exchange(row, runs.size());
+    const int64_t rowEnd = (y + 1) * width;
+    for (int64_t begin = y * width, end; (begin = nextDefect(mask, begin, rowEnd)) < rowEnd; begin = end) {
+      end = std::find(mask + begin, mask + rowEnd, uint8_t{0}) - mask;
+      parents.push_back(runs.size());
+      runs.push_back({begin, end, 0});
     }
+    uniteWithRowAbove(runs, above, row, width, parents);
   }
 
-  Regions regions;
-  regions.labels.assign(parents.size(), kBackground);
-  for (size_t pixel = 0; pixel < parents.size(); ++pixel) {
-    if (parents[pixel] == kBackground) continue;
-    const auto root = static_cast<size_t>(findRoot(parents, static_cast<int64_t>(pixel)));
-    if (root == pixel) {
-      regions.labels[pixel] = static_cast<int64_t>(regions.areas.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const size_t root = findRoot(parents, i);
+    if (root == i) {
+      runs[i].region = regions.areas.size();
       regions.areas.push_back(0);
     }
-    regions.labels[pixel] = regions.labels[root];
-    ++regions.areas[static_cast<size_t>(regions.labels[root])];
+    runs[i].region = runs[root].region;
+    regions.areas[runs[i].region] += runs[i].end - runs[i].begin;
   }
   return regions;
 }

@@ -34,21 +34,21 @@ TEST_CASE("cropOffset rounds half to even") {
   CHECK(errorCode([] { cropOffset(392, 0); }) == "ERR_INVALID_ARGUMENT");
 }
 
-TEST_CASE("centreCrop cuts out the middle") {
+TEST_CASE("prepareImage cuts out the middle") {
   Bytes pixels(5 * 5 * 3);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i);
-  CHECK(centreCrop(pixels.data(), 5, 3, 1) == Bytes{36, 37, 38});
-  CHECK(centreCrop(pixels.data(), 5, 3, 5) == pixels);
+  CHECK(prepareImage(pixels.data(), 5, 5, 5, 1) == Bytes{36, 37, 38});
+  CHECK(prepareImage(pixels.data(), 5, 5, 5, 5) == pixels);
   // 5 - 2 leaves 3: 1.5 is rounded to 2
-  CHECK(centreCrop(pixels.data(), 5, 3, 2) == Bytes{36, 37, 38, 39, 40, 41, 51, 52, 53, 54, 55, 56});
+  CHECK(prepareImage(pixels.data(), 5, 5, 5, 2) == Bytes{36, 37, 38, 39, 40, 41, 51, 52, 53, 54, 55, 56});
 }
 
 TEST_CASE("prepareImage resizes, then crops") {
   std::mt19937 random(1);
   Bytes pixels(31 * 20 * 3);
   for (uint8_t& byte : pixels) byte = static_cast<uint8_t>(random());
-  const Bytes resized = resizeBilinear(pixels.data(), 31, 20, 3, 64, 64);
-  CHECK(prepareImage(pixels.data(), 31, 20, 64, 56) == centreCrop(resized.data(), 64, 3, 56));
+  CHECK(prepareImage(pixels.data(), 31, 20, 64, 56) ==
+        resizeBilinear(pixels.data(), 31, 20, 3, 64, 64, {4, 4, 56, 56}));
   CHECK(errorCode([&] { prepareImage(pixels.data(), 31, 20, 56, 64); }) == "ERR_INVALID_ARGUMENT");
   CHECK(errorCode([&] { prepareImage(pixels.data(), 0, 20, 64, 56); }) == "ERR_INVALID_ARGUMENT");
 }

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "error_code.h"
-#include "metrics/aupro.h"
+#include "metrics/pixels.h"
 #include "metrics/regions.h"
 #include "safetensors_reader.h"
 
@@ -16,6 +16,10 @@ namespace dinomaly {
 namespace {
 
 const std::string kGolden = std::string(DINOMALY_ROOT) + "/test/golden/metrics/";
+
+double aupro(const uint8_t* masks, const float* maps, int64_t images, int64_t width, int64_t height) {
+  return pixelMetrics(masks, maps, images, width, height).aupro;
+}
 
 /// By its definition: every threshold looks at every pixel. NaN where the definition divides by zero or has no curve.
 double slowly(const std::vector<uint8_t>& masks, const std::vector<float>& maps, int64_t images, int64_t width,
@@ -31,14 +35,12 @@ double slowly(const std::vector<uint8_t>& masks, const std::vector<float>& maps,
       const size_t start = static_cast<size_t>(image * width * height);
       const Regions regions = findRegions(masks.data() + start, width, height);
       std::vector<double> above(regions.areas.size());
-      for (size_t pixel = 0; pixel < regions.labels.size(); ++pixel) {
-        if (!(maps[start + pixel] > threshold)) continue;
-        const int64_t label = regions.labels[pixel];
-        if (label < 0) {
-          ++falsely;
-        } else {
-          ++above[static_cast<size_t>(label)];
-        }
+      for (const auto& run : regions.runs) {
+        for (auto i = run.begin; i < run.end; ++i)
+          above[run.region] += maps[start + static_cast<size_t>(i)] > threshold;
+      }
+      for (size_t i = start; i < start + static_cast<size_t>(width * height); ++i) {
+        falsely += masks[i] == 0 && maps[i] > threshold;
       }
       for (size_t r = 0; r < above.size(); ++r) overlap += above[r] / static_cast<double>(regions.areas[r]);
       regionCount += static_cast<double>(regions.areas.size());

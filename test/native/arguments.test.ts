@@ -173,9 +173,13 @@ const cases: [string, () => unknown, RegExp][] = [
   ['renderHeatmap: max', () => addon().renderHeatmap(bytes(12), floats(4), 2, 2, NaN), /'max': .*found nan/],
   ['rankingMetrics: labels', () => addon().rankingMetrics([0] as never, floats(1)), /'labels': expected a Uint8Array/],
   ['rankingMetrics: scores', () => addon().rankingMetrics(bytes(2), floats(1)), /'scores': expected Float32Array of 2/],
-  ['aupro: masks', () => addon().aupro(bytes(5), floats(5), 2, 2), /'masks': expected a multiple of 2 x 2, found 5/],
-  ['aupro: maps', () => addon().aupro(bytes(4), floats(8), 2, 2), /'maps': expected Float32Array of 4/],
-  ['aupro: width', () => addon().aupro(bytes(4), floats(4), 1.5, 2), /'width': expected an integer/],
+  [
+    'pixelMetrics: masks',
+    () => addon().pixelMetrics(bytes(5), floats(5), 2, 2),
+    /'masks': expected a multiple of 2 x 2, found 5/,
+  ],
+  ['pixelMetrics: maps', () => addon().pixelMetrics(bytes(4), floats(8), 2, 2), /'maps': expected Float32Array of 4/],
+  ['pixelMetrics: width', () => addon().pixelMetrics(bytes(4), floats(4), 1.5, 2), /'width': expected an integer/],
 ];
 
 test.each(cases)('%s', (_, call, message) => {

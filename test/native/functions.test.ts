@@ -26,7 +26,7 @@ test('renderHeatmap leaves what was cut off and colours the rest', async () => {
   expect(Array.from(rendered.subarray(3))).not.toEqual([100, 100, 100]);
 });
 
-test('rankingMetrics and aupro come as numbers, NaN where undefined', async () => {
+test('rankingMetrics and pixelMetrics come as numbers, NaN where undefined', async () => {
   const { auroc, ap, f1Max } = await addon().rankingMetrics(Uint8Array.of(0, 1, 0, 1), Float32Array.of(1, 2, 3, 4));
   expect(auroc).toBe(0.75);
   expect(ap).toBeCloseTo(0.5 + 0.5 * (2 / 3), 12);
@@ -36,11 +36,18 @@ test('rankingMetrics and aupro come as numbers, NaN where undefined', async () =
     ap: NaN,
     f1Max: NaN,
   });
-  expect(await addon().aupro(new Uint8Array(4), Float32Array.of(1, 2, 3, 4), 2, 2)).toBeNaN();
+  expect(await addon().pixelMetrics(new Uint8Array(4), Float32Array.of(1, 2, 3, 4), 2, 2)).toEqual({
+    auroc: NaN,
+    ap: NaN,
+    f1Max: NaN,
+    aupro: NaN,
+  });
   // A perfect map: all of the defect before any normal pixel.
   const masks = Uint8Array.from({ length: 400 }, (_, i) => (i < 40 ? 1 : 0));
   const maps = Float32Array.from({ length: 400 }, (_, i) => 1 - i / 400);
-  expect(await addon().aupro(masks, maps, 20, 20)).toBeCloseTo(1, 6);
+  const perfect = await addon().pixelMetrics(masks, maps, 20, 20);
+  expect(perfect.aupro).toBeCloseTo(1, 6);
+  expect(perfect).toEqual({ ...(await addon().rankingMetrics(masks, maps)), aupro: perfect.aupro });
 });
 
 test('many at once', async () => {

@@ -11,9 +11,14 @@ namespace {
 /// As much of k as is multiplied at a time: a panel's 24 KiB of it stay in the first-level cache.
 constexpr int64_t kDepth = 384;
 
-/// What this processor multiplies fastest with. The bits are the same with either.
-const ProductKernel kKernel = __builtin_cpu_supports("avx512f") ? avx512Product() : avx2Product();
 constexpr int64_t kMostPanels = 2;
+
+/// What this processor multiplies fastest with. The bits are the same with either. Chosen at the first call, since what
+/// runs when the addon is loaded must not need AVX.
+const ProductKernel& bestKernel() {
+  static const ProductKernel best = __builtin_cpu_supports("avx512f") ? avx512Product() : avx2Product();
+  return best;
+}
 
 /// A panel that is narrower than the kernel takes, filled up.
 const float* widened(float* wide, const float* panel, int64_t width, int64_t k) {
@@ -45,7 +50,8 @@ LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int
 
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
   alignas(64) float wide[kDepth * kPanelCols];
-  const int64_t step = kKernel.panels * kPanelCols;
+  const ProductKernel& kernel = bestKernel();
+  const int64_t step = kernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kDepth) {
     const int64_t count = std::min(kDepth, k - depth);
     const bool gather = rowsCollide(left.stride);
@@ -61,10 +67,9 @@ void multiplyPanels(const Result& result, const LeftSide& left, const float* rig
                            result.data + (result.stride ? j : j * result.height + result.first * width),
                            result.stride ? result.stride : width};
       }
-      for (int64_t row = 0; row < m; row += kKernel.rows) {
-        const int64_t rows = std::min(kKernel.rows, m - row);
-        kKernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count,
-                         depth > 0);
+      for (int64_t row = 0; row < m; row += kernel.rows) {
+        const int64_t rows = std::min(kernel.rows, m - row);
+        kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, depth > 0);
         for (int64_t i = 0; i < panels; ++i) parts[i].c += rows * parts[i].stride;
       }
     }

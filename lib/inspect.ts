@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { getHFHubCachePath } from '@huggingface/hub';
 import nodeGypBuild from 'node-gyp-build';
 import { addon } from './addon';
 import { inspectCuda, surroundings, type CudaReport } from './device';
@@ -75,13 +74,13 @@ export async function machine(): Promise<MachineReport> {
     threads: os.availableParallelism(),
     isa,
     oneDNN,
-    hubCache: hubCache(),
+    hubCache: await hubCache(),
   };
 }
 
-function hubCache(): string | null {
+async function hubCache(): Promise<string | null> {
   try {
-    return getHFHubCachePath();
+    return (await import('@huggingface/hub')).getHFHubCachePath();
   } catch {
     return null;
   }

@@ -5,7 +5,6 @@ import { embeddedEncoder, encoders } from './encoders';
 import { partialShape, resolveConfig, resolveEncoder } from './config';
 import { keepsNothing, recallTuning, resolveRuntime, tuningKeeper } from './device';
 import { DinomalyError } from './errors';
-import { loadDecoder } from './image/decode';
 import { Limit } from './limit';
 import { configOf, loadEncoder, loadModel } from './modelFile';
 import type { Network } from './network';
@@ -53,9 +52,7 @@ async function start(
   checkMemory(config);
   const native = new (addon().Model)({ encoder, decoderDepth, groups, dropout, ...runtime });
   try {
-    const built = native.load([]); // a job like others, done once the network is built: parameters() would block until then
-    loadDecoder().catch(() => {}); // meanwhile; whoever decodes is told
-    await built;
+    await native.load([]); // a job like others, done once the network is built: parameters() would block until then
     if (measures) await recallTuning(native);
     await fill(native);
   } catch (error) {

@@ -19,11 +19,8 @@ export interface Pixels {
 
 type Pipeline = ReturnType<typeof Sharp>;
 
-/**
- * libvips takes as long to load as this package: it comes with the first picture that is not raw, or is called for while
- * a model's weights are read.
- */
-export async function loadDecoder(): Promise<typeof Sharp> {
+/** libvips takes as much time and memory to load as this package: it comes with the first picture that is not raw. */
+async function loadDecoder(): Promise<typeof Sharp> {
   return (await import('sharp')).default;
 }
 

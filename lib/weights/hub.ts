@@ -2,17 +2,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReadableStream } from 'node:stream/web';
-import {
-  downloadFile,
-  getHFHubCachePath,
-  getRepoFolderName,
-  HUB_URL,
-  type PathInfo,
-  pathsInfo,
-} from '@huggingface/hub';
+import type { PathInfo } from '@huggingface/hub';
 import { DinomalyError } from '../errors';
 
 const FILE = 'model.safetensors';
+
+/** Loaded by who downloads: an import of this package should not wait for it. */
+const hub = () => import('@huggingface/hub');
 
 export interface HubOptions {
   /** Called after every piece that came, in bytes. */
@@ -31,7 +27,7 @@ export interface HubOptions {
 export async function fetchFromHub(repository: string, options: HubOptions = {}): Promise<string> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const folder = cacheFolder(repository);
+  const folder = await cacheFolder(repository);
   const cached = await findCached(folder);
   if (cached !== undefined) return cached;
   if (isOffline()) {
@@ -41,7 +37,7 @@ export async function fetchFromHub(repository: string, options: HubOptions = {})
         'Unset it once to fetch the file, or give its path as weights.',
     );
   }
-  const hubUrl = (process.env['HF_ENDPOINT'] ?? HUB_URL).replace(/\/+$/, '');
+  const hubUrl = (process.env['HF_ENDPOINT'] ?? (await hub()).HUB_URL).replace(/\/+$/, '');
   try {
     return await download(repository, hubUrl, folder, options);
   } catch (cause) {
@@ -55,7 +51,8 @@ export async function fetchFromHub(repository: string, options: HubOptions = {})
   }
 }
 
-function cacheFolder(repository: string): string {
+async function cacheFolder(repository: string): Promise<string> {
+  const { getHFHubCachePath, getRepoFolderName } = await hub();
   try {
     return path.join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name: repository }));
   } catch (cause) {
@@ -94,6 +91,7 @@ async function download(
     hubUrl,
     fetch: ((input, init) => fetch(input, signal === undefined ? init : { ...init, signal })) as typeof fetch,
   };
+  const { downloadFile, pathsInfo } = await hub();
   const [info]: PathInfo[] = await pathsInfo({ ...request, paths: [FILE], expand: true });
   if (info === undefined) throw new Error('the repository does not have it');
   const checksum = info.lfs?.oid ?? '';

@@ -65,14 +65,14 @@ int64_t sizeOf(const TensorSource& source) {
 
 }  // namespace
 
-std::vector<float> TensorReader::read(const TensorSource& source) {
-  std::vector<float> values(static_cast<size_t>(sizeOf(source)));
-  float* to = values.data();
+const std::vector<float>& TensorReader::read(const TensorSource& source) {
+  values_.resize(static_cast<size_t>(sizeOf(source)));
+  float* to = values_.data();
   for (const TensorPart& part : source.parts) {
     readPart(open(part.path), part, to);
     to += part.byteLength / bytesPerNumber(part.type);
   }
-  return values;
+  return values_;
 }
 
 const FileDescriptor& TensorReader::open(const std::string& path) {

@@ -30,14 +30,15 @@ struct TensorSource {
 /// process cuts short kills this one.
 class TensorReader {
  public:
-  /// The source's numbers as f32. Throws ERR_FILE_NOT_FOUND when a file cannot be opened, ERR_FILE_FORMAT when the
+  /// The source's numbers as f32, until the next call. Throws ERR_FILE_NOT_FOUND when a file cannot be opened, ERR_FILE_FORMAT when the
   /// parts do not make up the shape or a file ends too early.
-  std::vector<float> read(const TensorSource& source);
+  const std::vector<float>& read(const TensorSource& source);
 
  private:
   const FileDescriptor& open(const std::string& path);
 
   std::map<std::string, FileDescriptor> files_;
+  std::vector<float> values_;
 };
 
 }  // namespace dinomaly

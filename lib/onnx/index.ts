@@ -1,0 +1,1 @@
+export { exportOnnx, newestOpset, oldestOpset } from './export';

@@ -314,7 +314,7 @@ export interface InferResult {
 
 /** Options of `exportOnnx`. */
 export interface ExportOptions {
-  /** Version of ONNX's operators, 17 to 23. Default 17, which most runtimes take. */
+  /** Version of ONNX's operators, 17 to 26. Default 17, which the most runtimes take. */
   opset?: number;
   /** Whether the file takes any number of pictures at a time, or one. Default false: one. */
   dynamicBatch?: boolean;

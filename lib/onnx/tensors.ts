@@ -7,7 +7,7 @@ export interface Constant {
   type: 'float32' | 'int64';
   byteLength: number;
   /** Its bytes in order, at most about a megabyte at a time. */
-  pieces(): Iterable<Uint8Array>;
+  pieces: () => Iterable<Uint8Array>;
 }
 
 const pieceBytes = 2 ** 20;

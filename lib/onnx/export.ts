@@ -1,6 +1,7 @@
 // A whole model as an ONNX file.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { writeAtomically } from '../atomicFile';
 import type { ModelConfig, Tensor } from '../types';
 import { type Encoded, encodeModel } from './file';
@@ -38,19 +39,22 @@ export async function exportOnnx(
   const { version } = JSON.parse(await readFile(path.join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   };
-  await writeAtomically(file, encodeExport(config, state, settings, version).pieces);
+  const { pieces } = await encodeExport(config, state, settings, version);
+  await writeAtomically(file, pieces);
 }
 
-function encodeExport(
+/** In three parts, between which the event loop turns. */
+async function encodeExport(
   config: ModelConfig,
   state: Record<string, Tensor>,
   { opset, dynamicBatch }: ExportSettings,
   producerVersion: string,
-): Encoded {
+): Promise<Encoded> {
   const graph = new Graph();
   const batch = dynamicBatch ? 'batch' : 1;
   const pictures: Value = { name: 'pictures', shape: [batch, 3, config.image.crop, config.image.crop] };
   const features = addNetwork(graph, pictures.name, config, state);
+  await turn();
   graph.within('map', () => addMap(graph, features, config));
   const model = {
     irVersion: BigInt(formats[opset - oldestOpset]!),
@@ -64,6 +68,7 @@ function encodeExport(
     { name: 'map', shape: [batch, 1, mapSide, mapSide] },
     { name: 'score', shape: [batch] },
   ];
+  await turn();
   return encodeModel(model, graph, { name: 'dinomaly', inputs: [pictures], outputs });
 }
 

@@ -6,7 +6,7 @@ export interface Constant {
   shape: number[];
   type: 'float32' | 'int64';
   byteLength: number;
-  /** Its bytes in order, at most about a megabyte at a time. */
+  /** Its bytes in order, about a megabyte at a time, each piece valid until the next is asked for. */
   pieces: () => Iterable<Uint8Array>;
 }
 
@@ -26,31 +26,20 @@ export function integers(values: number[]): Constant {
 /** A linear layer's weight (out, in) as MatMul takes it, (in, out); each output multiplied by its `scale`. */
 export function transposed({ data, shape }: Tensor, scale?: Float32Array): Constant {
   const [outputs, inputs] = shape as [number, number];
-  const rows = Math.max(1, Math.floor(pieceBytes / (4 * outputs)));
+  const most = Math.max(1, Math.floor(pieceBytes / (4 * outputs)));
   function* pieces(): Iterable<Uint8Array> {
-    for (let first = 0; first < inputs; first += rows) {
-      yield bytesOf(transposedRows(data, outputs, inputs, first, Math.min(first + rows, inputs), scale));
+    const rows = new Float32Array(most * outputs);
+    for (let first = 0; first < inputs; first += most) {
+      const count = Math.min(most, inputs - first);
+      for (let output = 0; output < outputs; output++) {
+        const factor = scale ? scale[output]! : 1;
+        const from = output * inputs + first;
+        for (let row = 0; row < count; row++) rows[row * outputs + output] = factor * data[from + row]!;
+      }
+      yield bytesOf(rows.subarray(0, count * outputs));
     }
   }
   return { shape: [inputs, outputs], type: 'float32', byteLength: data.byteLength, pieces };
-}
-
-function transposedRows(
-  data: Float32Array,
-  outputs: number,
-  inputs: number,
-  first: number,
-  end: number,
-  scale?: Float32Array,
-): Float32Array {
-  const rows = new Float32Array((end - first) * outputs);
-  for (let output = 0; output < outputs; output++) {
-    const factor = scale ? scale[output]! : 1;
-    for (let input = first; input < end; input++) {
-      rows[(input - first) * outputs + output] = factor * data[output * inputs + input]!;
-    }
-  }
-  return rows;
 }
 
 function* inPieces(data: Float32Array | BigInt64Array): Iterable<Uint8Array> {

@@ -34,7 +34,9 @@ test("train's defaults are the library's", () => {
 });
 
 test("export's defaults are the library's", () => {
-  const { opset, dynamicBatch } = program.commands.find(({ name }) => name() === 'export')!.opts<ExportOptions>();
+  const { opset, dynamicBatch } = program.commands
+    .find((command) => command.name() === 'export')!
+    .opts<ExportOptions>();
   expect({ opset, dynamicBatch }).toEqual(checkExportOptions({}));
 });
 

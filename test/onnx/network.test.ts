@@ -21,7 +21,7 @@ async function expectSame(model: Dinomaly, options: ExportOptions, ...inputs: Te
       expect(expected).toBeGreaterThan(0);
       expect(Math.abs(score.data[i]! / expected - 1)).toBeLessThan(1e-4);
     }
-    expect(difference(map.data, maps.data)).toBeLessThan(1e-4);
+    expect(difference(map.data, maps.data)).toBeLessThan(1e-5);
   }
   return file;
 }

@@ -15,12 +15,12 @@ export class Graph {
   readonly nodes: Message<'NodeProto'>[] = [];
   readonly constants = new Map<string, Constant>();
   readonly #names = new Set<string>();
-  #scope = '';
+  #scope = 'network';
 
-  /** Names all that `build` adds after a part of the network, as in `/encoder/blocks.0/norm1/LayerNormalization`. */
-  within<T>(part: string, build: () => T): T {
+  /** Names the operators that `build` adds after a layer, as in `encoder.blocks.0.norm1/LayerNormalization`. */
+  within<T>(layer: string, build: () => T): T {
     const outer = this.#scope;
-    this.#scope = `${outer}/${part}`;
+    this.#scope = layer;
     try {
       return build();
     } finally {
@@ -30,27 +30,24 @@ export class Graph {
 
   /** Adds an operator with one output. @returns the output's name */
   add(operator: string, inputs: string[], attributes: Record<string, Attribute> = {}, output?: string): string {
-    return this.addSeveral(operator, inputs, 1, attributes, output && [output])[0]!;
+    const name = this.#unused(`${this.#scope}/${operator}`);
+    const result = output ?? `${name}:0`;
+    this.#push(name, operator, inputs, [result], attributes);
+    return result;
   }
 
   /** Adds an operator with `count` outputs. @returns their names */
-  addSeveral(
-    operator: string,
-    inputs: string[],
-    count: number,
-    attributes: Record<string, Attribute> = {},
-    outputs?: string[] | '',
-  ): string[] {
+  addSeveral(operator: string, inputs: string[], count: number, attributes: Record<string, Attribute> = {}): string[] {
     const name = this.#unused(`${this.#scope}/${operator}`);
-    const output = outputs || Array.from({ length: count }, (_, index) => `${name}_output_${index}`);
-    const attribute = Object.entries(attributes).map(([key, value]) => attributeOf(key, value));
-    this.nodes.push({ name, opType: operator, input: inputs, output, attribute });
-    return output;
+    const results = Array.from({ length: count }, (_, index) => `${name}:${index}`);
+    this.#push(name, operator, inputs, results, attributes);
+    return results;
   }
 
-  /** Adds a weight of the part that is being built. @returns its name */
+  /** Adds a tensor. @returns its name, which must be new */
   weight(name: string, constant: Constant): string {
-    return this.#constant(`${this.#scope}/${name}`, constant);
+    this.constants.set(name, constant);
+    return name;
   }
 
   /** A number. @returns its name; the same for the same number */
@@ -61,6 +58,11 @@ export class Graph {
   /** A list of whole numbers. @returns its name; the same for the same list */
   list(...values: number[]): string {
     return this.#constant(`list ${values.join(' ')}`, integers(values));
+  }
+
+  #push(name: string, opType: string, input: string[], output: string[], attributes: Record<string, Attribute>): void {
+    const attribute = Object.entries(attributes).map(([key, value]) => attributeOf(key, value));
+    this.nodes.push({ name, opType, input, output, attribute });
   }
 
   #constant(name: string, constant: Constant): string {

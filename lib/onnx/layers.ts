@@ -1,4 +1,4 @@
-// The layers that encoder, bottleneck and decoder are made of, each under its name in the files of weights. Tokens are (B,N,D).
+// The layers that encoder, bottleneck and decoder are made of, named as in files of weights. Tokens are (B,N,D).
 import type { Tensor } from '../types';
 import type { Graph } from './graph';
 import { floats, transposed } from './tensors';
@@ -20,20 +20,20 @@ export function block(
   weights: Weights,
   { attention, epsilon }: { attention: Attention; epsilon: number },
 ): string {
+  const add = (a: string, b: string) => graph.within(name, () => graph.add('Add', [a, b]));
   const norm1 = layerNorm(graph, input, `${name}.norm1`, weights, epsilon);
-  const mixed = linear(graph, attention(graph, norm1, `${name}.attn`, weights), `${name}.attn.proj`, weights, {
-    scale: weights.state[`${name}.ls1.gamma`]?.data,
-  });
-  const middle = graph.add('Add', [input, mixed]);
+  const mixed = graph.within(`${name}.attn`, () => attention(graph, norm1, `${name}.attn`, weights));
+  const scale = weights.state[`${name}.ls1.gamma`]?.data;
+  const middle = add(input, linear(graph, mixed, `${name}.attn.proj`, weights, scale));
   const norm2 = layerNorm(graph, middle, `${name}.norm2`, weights, epsilon);
-  const changed = mlp(graph, norm2, `${name}.mlp`, weights, weights.state[`${name}.ls2.gamma`]?.data);
-  return graph.add('Add', [middle, changed]);
+  return add(middle, mlp(graph, norm2, `${name}.mlp`, weights, weights.state[`${name}.ls2.gamma`]?.data));
 }
 
 /** fc1, GELU, fc2; dropout is for training alone. */
 export function mlp(graph: Graph, input: string, name: string, weights: Weights, scale?: Float32Array): string {
-  const wide = gelu(graph, linear(graph, input, `${name}.fc1`, weights));
-  return linear(graph, wide, `${name}.fc2`, weights, { scale });
+  const wide = linear(graph, input, `${name}.fc1`, weights);
+  const bent = graph.within(name, () => gelu(graph, wide));
+  return linear(graph, bent, `${name}.fc2`, weights, scale);
 }
 
 /** softmax(q k^T / sqrt(d)) v, heads side by side. */
@@ -41,7 +41,7 @@ export function softmaxAttention(graph: Graph, input: string, name: string, weig
   const dim = widthOf(weights, name);
   const scale = new Float32Array(3 * dim).fill(1);
   scale.fill((dim / weights.heads) ** -0.5, 0, dim); // of q, whose weights take it in
-  const [q, k, v] = split(graph, linear(graph, input, `${name}.qkv`, weights, { scale }), [dim, dim, dim]);
+  const [q, k, v] = split(graph, linear(graph, input, `${name}.qkv`, weights, scale), [dim, dim, dim]);
   const likeness = graph.add('MatMul', [headsOf(graph, q!, dim, weights), transposedHeadsOf(graph, k!, dim, weights)]);
   const shares = graph.add('Softmax', [likeness], { axis: { i: -1 } });
   return together(graph, graph.add('MatMul', [shares, headsOf(graph, v!, dim, weights)]), dim, weights);
@@ -62,28 +62,21 @@ export function linearAttention(graph: Graph, input: string, name: string, weigh
 }
 
 /** x W^T + b, each output multiplied by its `scale`. */
-function linear(
-  graph: Graph,
-  input: string,
-  name: string,
-  { state }: Weights,
-  { scale }: { scale?: Float32Array | undefined } = {},
-): string {
+function linear(graph: Graph, input: string, name: string, { state }: Weights, scale?: Float32Array): string {
   const bias = state[`${name}.bias`]!;
   const scaled = scale ? bias.data.map((value, i) => value * scale[i]!) : bias.data;
-  const product = graph.add('MatMul', [
-    input,
-    graph.weight(`${name}.weight`, transposed(state[`${name}.weight`]!, scale)),
-  ]);
-  return graph.add('Add', [product, graph.weight(`${name}.bias`, floats(scaled, bias.shape))]);
+  const weightName = graph.weight(`${name}.weight`, transposed(state[`${name}.weight`]!, scale));
+  const biasName = graph.weight(`${name}.bias`, floats(scaled, bias.shape));
+  return graph.within(name, () => graph.add('Add', [graph.add('MatMul', [input, weightName]), biasName]));
 }
 
 function layerNorm(graph: Graph, input: string, name: string, { state }: Weights, epsilon: number): string {
-  const parameters = ['weight', 'bias'].map((which) => {
-    const { data, shape } = state[`${name}.${which}`]!;
-    return graph.weight(`${name}.${which}`, floats(data, shape));
+  const [weight, bias] = [`${name}.weight`, `${name}.bias`].map((parameter) => {
+    const { data, shape } = state[parameter]!;
+    return graph.weight(parameter, floats(data, shape));
   });
-  return graph.add('LayerNormalization', [input, ...parameters], { axis: { i: -1 }, epsilon: { f: epsilon } });
+  const attributes = { axis: { i: -1 }, epsilon: { f: epsilon } };
+  return graph.within(name, () => graph.add('LayerNormalization', [input, weight!, bias!], attributes));
 }
 
 /** x/2 (1 + erf(x / sqrt 2)), in the operators and the order that runtimes know it by. */

@@ -21,8 +21,8 @@ export function addMap(graph: Graph, { encoder, decoder }: Features, config: Mod
   const grid = graph.add('Reshape', [patches, graph.list(0, 1, side, side)]);
 
   const axis = mapAxis(side, config.image.crop);
-  const rows = graph.weight('rows', floats(axis, [mapSide, side]));
-  const columns = graph.weight('columns', floats(turned(axis, mapSide, side), [side, mapSide]));
+  const rows = graph.weight('map.rows', floats(axis, [mapSide, side]));
+  const columns = graph.weight('map.columns', floats(turned(axis, mapSide, side), [side, mapSide]));
   const map = graph.add('MatMul', [graph.add('MatMul', [rows, grid]), columns], {}, 'map');
 
   const pixels = graph.add('Reshape', [map, graph.list(0, mapSide ** 2)]);

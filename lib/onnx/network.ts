@@ -20,9 +20,14 @@ export function addNetwork(
 ): Features {
   const { heads, registers } = config.encoder;
   const weights = { state, heads, tokens: 1 + registers + sideOf(config) ** 2 };
-  const targets = graph.within('encoder', () => addEncoder(graph, pictures, config, weights));
-  const noisy = graph.within('bottleneck', () => mlp(graph, mean(graph, targets), 'bottleneck.0', weights));
-  const outputs = graph.within('decoder', () => addDecoder(graph, noisy, config, weights));
+  const targets = addEncoder(graph, pictures, config, weights);
+  const mixed = mlp(
+    graph,
+    graph.within('bottleneck', () => mean(graph, targets)),
+    'bottleneck.0',
+    weights,
+  );
+  const outputs = addDecoder(graph, mixed, config, weights);
   return graph.within('groups', () => ({
     encoder: config.groups.map((group) => mean(graph, of(targets, group))),
     decoder: config.groups.map((group) => mean(graph, of(outputs, group))),
@@ -38,11 +43,10 @@ export function sideOf({ encoder, image }: ModelConfig): number {
 function addEncoder(graph: Graph, pictures: string, config: ModelConfig, weights: Weights): string[] {
   const { targets } = config.encoder;
   const outputs: string[] = [];
-  let tokens = graph.within('patch_embed', () => addTokens(graph, pictures, config, weights));
+  let tokens = graph.within('encoder.patch_embed', () => addTokens(graph, pictures, config, weights));
   for (let index = 0; index <= targets.at(-1)!; index++) {
-    const name = `encoder.blocks.${index}`;
     const kind = { attention: softmaxAttention, epsilon: 1e-6 };
-    tokens = graph.within(`blocks.${index}`, () => block(graph, tokens, name, weights, kind));
+    tokens = block(graph, tokens, `encoder.blocks.${index}`, weights, kind);
     if (targets.includes(index)) outputs.push(tokens);
   }
   return outputs;
@@ -54,7 +58,7 @@ function addDecoder(graph: Graph, input: string, { decoderDepth }: ModelConfig, 
   let tokens = input;
   for (let index = 0; index < decoderDepth; index++) {
     const kind = { attention: linearAttention, epsilon: 1e-8 };
-    tokens = graph.within(`${index}`, () => block(graph, tokens, `decoder.${index}`, weights, kind));
+    tokens = block(graph, tokens, `decoder.${index}`, weights, kind);
     outputs.unshift(tokens);
   }
   return outputs;
@@ -63,15 +67,16 @@ function addDecoder(graph: Graph, input: string, { decoderDepth }: ModelConfig, 
 /** Patches become tokens; rows of zeros before them make room for what {@link constantTokens} adds. */
 function addTokens(graph: Graph, pictures: string, config: ModelConfig, weights: Weights): string {
   const { dim, patch, registers } = config.encoder;
-  const { data, shape } = weights.state['encoder.patch_embed.proj.weight']!;
-  const kernel = graph.weight('proj.weight', floats(data, shape));
+  const kernelName = 'encoder.patch_embed.proj.weight';
+  const { data, shape } = weights.state[kernelName]!;
+  const kernel = graph.weight(kernelName, floats(data, shape));
   const sides = { kernel_shape: { ints: [patch, patch] }, strides: { ints: [patch, patch] } };
   const grid = graph.add('Conv', [pictures, kernel], sides);
   const flat = graph.add('Reshape', [grid, graph.list(0, dim, sideOf(config) ** 2)]);
   const patches = graph.add('Transpose', [flat], { perm: { ints: [0, 2, 1] } });
   const tokens = graph.add('Pad', [patches, graph.list(0, 1 + registers, 0, 0, 0, 0)]);
   const constant = floats(constantTokens(config, weights), [1, weights.tokens, dim]);
-  return graph.add('Add', [tokens, graph.weight('tokens', constant)]);
+  return graph.add('Add', [tokens, graph.weight('encoder.tokens', constant)]);
 }
 
 /** What no picture changes: class token and its position, registers, the patches' bias and positions. */

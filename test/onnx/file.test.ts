@@ -72,7 +72,7 @@ test('a network of 2 GiB is refused before anything of it is written', () => {
   const encode = () => encodeModel({}, graph, { name: 'large', inputs: [], outputs: [] });
   expect(encode).toThrow(DinomalyError);
   expect(encode).toThrow(/less than 2 GiB, found one of 2\.00 GiB/);
-  graph.constants.delete('/b');
+  graph.constants.delete('b');
   expect(encode().byteLength).toBeGreaterThan(2 ** 30);
 });
 

@@ -4,7 +4,6 @@ import { DinomalyError } from './errors';
 import { evaluate } from './evaluate';
 import { metadataOf } from './modelFile';
 import type { Network } from './network';
-import { exportOnnx } from './onnx';
 import { createNetwork, loadNetwork } from './open';
 import {
   checkCreateOptions,
@@ -186,6 +185,9 @@ export class Dinomaly {
       const file = parse(text, path, 'exportOnnx.path');
       const settings = checkExportOptions(options);
       const { native, config } = this.#network;
+      // Here, since few programs export and all would wait for protobuf to be loaded.
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      const { exportOnnx } = require('./onnx/export') as typeof import('./onnx/export');
       await exportOnnx(file, config, await native.stateDict(), settings);
     });
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { newestOpset, oldestOpset } from './onnx';
+import { newestOpset, oldestOpset } from './onnx/opsets';
 import type { DownloadProgress, EvaluatedPicture, EvaluateProgress, TrainProgress } from './types';
 import { boolean, callback, fields, integer, invalid, list, number, oneOf, parse, signal, text } from './validate';
 

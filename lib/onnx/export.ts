@@ -8,12 +8,7 @@ import { type Encoded, encodeModel } from './file';
 import { Graph, type Value } from './graph';
 import { addMap, mapSide } from './map';
 import { addNetwork } from './network';
-
-/** Operator sets that an export may ask for; between them no operator that it is made of has changed its meaning. */
-export const oldestOpset = 17;
-export const newestOpset = 26;
-/** The oldest version of the file's format that has each of them. */
-const formats = [8, 8, 9, 9, 10, 10, 11, 12, 13, 13];
+import { formatOf } from './opsets';
 
 export interface ExportSettings {
   opset: number;
@@ -57,7 +52,7 @@ async function encodeExport(
   await turn();
   graph.within('map', () => addMap(graph, features, config));
   const model = {
-    irVersion: BigInt(formats[opset - oldestOpset]!),
+    irVersion: BigInt(formatOf(opset)),
     opsetImport: [{ domain: '', version: BigInt(opset) }],
     producerName: 'dinomaly-native',
     producerVersion,

@@ -1,1 +1,0 @@
-export { exportOnnx, newestOpset, oldestOpset } from './export';

@@ -8,6 +8,7 @@ import { createNetwork, loadNetwork } from './open';
 import {
   checkCreateOptions,
   checkEvaluateOptions,
+  checkExportOptions,
   checkInferOptions,
   checkLoadOptions,
   checkScoreOptions,
@@ -21,6 +22,7 @@ import type {
   CreateOptions,
   EvaluateOptions,
   Evaluation,
+  ExportOptions,
   ImageInput,
   InferOptions,
   InferResult,
@@ -169,6 +171,24 @@ export class Dinomaly {
     return this.#call(async () => {
       const { native, config } = this.#network;
       await native.save(parse(text, path, 'save.path'), metadataOf(config), false);
+    });
+  }
+
+  /**
+   * Writes the network as one ONNX file, atomically: from `pictures` (B,3,crop,crop), normalised as for {@link infer},
+   * to `map` (B,1,256,256) and `score` (B), both float32. Blocks that no score depends on are left out.
+   *
+   * @throws ERR_IO, ERR_INVALID_ARGUMENT (also for a network of 2 GiB or more), ERR_OUT_OF_MEMORY, ERR_DISPOSED
+   */
+  exportOnnx(path: string, options: ExportOptions = {}): Promise<void> {
+    return this.#call(async () => {
+      const file = parse(text, path, 'exportOnnx.path');
+      const settings = checkExportOptions(options);
+      const { native, config } = this.#network;
+      // Here, since few programs export and all would wait for protobuf to be loaded.
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      const { exportOnnx } = require('./onnx/export') as typeof import('./onnx/export');
+      await exportOnnx(file, config, await native.stateDict(), settings);
     });
   }
 

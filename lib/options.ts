@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { newestOpset, oldestOpset } from './onnx/opsets';
 import type { DownloadProgress, EvaluatedPicture, EvaluateProgress, TrainProgress } from './types';
 import { boolean, callback, fields, integer, invalid, list, number, oneOf, parse, signal, text } from './validate';
 
@@ -67,6 +68,11 @@ const evaluateOptions = fields({
   unreadable,
 });
 
+const exportOptions = fields({
+  opset: integer(oldestOpset, newestOpset).default(oldestOpset),
+  dynamicBatch: boolean.default(false),
+});
+
 export type CheckedCreateOptions = z.output<typeof createOptions>;
 export type CheckedLoadOptions = z.output<typeof loadOptions>;
 export type CheckedTrainOptions = z.output<typeof trainOptions>;
@@ -83,6 +89,7 @@ export const checkCreateOptions = (options: object) => parse(createOptions, opti
 export const checkLoadOptions = (options: object) => parse(loadOptions, options, 'load');
 export const checkScoreOptions = (options: object) => parse(scoreOptions, options, 'score');
 export const checkInferOptions = (options: object) => parse(inferOptions, options, 'infer');
+export const checkExportOptions = (options: object) => parse(exportOptions, options, 'exportOnnx');
 export const checkEvaluateOptions = (options: object) => parse(evaluateOptions, options, 'evaluate');
 
 export function checkTrainOptions(options: object): CheckedTrainOptions {

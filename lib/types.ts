@@ -312,6 +312,14 @@ export interface InferResult {
   scores: Float32Array;
 }
 
+/** Options of `exportOnnx`. */
+export interface ExportOptions {
+  /** Version of ONNX's operators, 17 to 26. Default 17, which the most runtimes take. */
+  opset?: number;
+  /** Whether the file takes any number of pictures at a time, or one. Default false: one. */
+  dynamicBatch?: boolean;
+}
+
 /** Scored pictures so far. */
 export interface EvaluateProgress {
   done: number;

@@ -17,6 +17,7 @@ describe('dispose', () => {
       () => model.evaluate(smallDataset()),
       () => model.save('never'),
       () => model.stateDict(),
+      () => model.exportOnnx('never'),
     ]) {
       await rejection(call(), 'ERR_DISPOSED');
     }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import { addDemo } from './demo';
 import { addEvaluate } from './evaluate';
+import { addExport } from './export';
 import { addInspect } from './inspect';
 import { addScore } from './score';
 import { addTrain } from './train';
@@ -19,7 +20,7 @@ export function makeProgram(signal: AbortSignal): Command {
     .exitOverride()
     .showHelpAfterError('(--help tells what there is)')
     .addHelpText('after', notes);
-  for (const add of [addDemo, addTrain, addScore, addEvaluate, addInspect]) add(program, signal);
+  for (const add of [addDemo, addTrain, addScore, addEvaluate, addExport, addInspect]) add(program, signal);
   return program;
 }
 

@@ -110,6 +110,22 @@ test('a place that cannot be written is refused before training', async () => {
   expect(stderr).not.toContain('Training');
 });
 
+test('export writes what the library writes, into a folder that it makes', async () => {
+  const [file, expected] = [inFolder('exported', 'model.onnx'), inFolder('expected.onnx')];
+  const loaded = await Dinomaly.load(model);
+  await loaded.exportOnnx(expected, { opset: 18, dynamicBatch: true });
+  await loaded.dispose();
+  const result = await json('export', model, file, '--opset', '18', '--dynamic-batch');
+  const bytes = readFileSync(expected);
+  expect(result).toMatchObject({ file, bytes: bytes.length, opset: 18, dynamicBatch: true, config: { trained: true } });
+  expect(readFileSync(file).equals(bytes)).toBe(true);
+  const { stdout } = await dinomaly('export', model, file);
+  expect(stdout).toBe(`Wrote ${file}, ${readFileSync(file).length} bytes.\n`);
+  const refused = await dinomaly('export', model, file, '--opset', '16');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/^ERR_INVALID_ARGUMENT: exportOnnx\.opset: .*17 to 26.*16/);
+});
+
 test('inspect tells what a file of this package holds', async () => {
   const { config, tensors } = (await json('inspect', model)) as { config: ModelConfig; tensors: { name: string }[] };
   expect(config).toMatchObject({ encoder: { dim: 32, depth: 4 }, trained: true });

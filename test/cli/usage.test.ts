@@ -1,13 +1,14 @@
+import type { ExportOptions } from '../../lib';
 import { createOptions, loadOptions } from '../../lib/cli/options';
 import { makeProgram } from '../../lib/cli/program';
-import { checkCreateOptions, checkTrainOptions } from '../../lib/options';
+import { checkCreateOptions, checkExportOptions, checkTrainOptions } from '../../lib/options';
 import { dinomaly } from './dinomaly';
 
 const program = makeProgram(new AbortController().signal);
 const commands = program.commands.map((command) => command.name());
 
-test('there are the five commands', () => {
-  expect(commands).toEqual(['demo', 'train', 'score', 'evaluate', 'inspect']);
+test('there are the six commands', () => {
+  expect(commands).toEqual(['demo', 'train', 'score', 'evaluate', 'export', 'inspect']);
 });
 
 test.each(commands)('%s --help shows an example and what happens without each option', async (name) => {
@@ -30,6 +31,13 @@ test("train's defaults are the library's", () => {
     expect({ [name]: given[name] }).toEqual({ [name]: value });
   }
   expect(given['seed']).toBe(checkCreateOptions({}).seed);
+});
+
+test("export's defaults are the library's", () => {
+  const { opset, dynamicBatch } = program.commands
+    .find((command) => command.name() === 'export')!
+    .opts<ExportOptions>();
+  expect({ opset, dynamicBatch }).toEqual(checkExportOptions({}));
 });
 
 test('where a model runs is the same for a new one and one that is loaded', () => {

@@ -104,6 +104,12 @@ export interface StepOptions {
   report: boolean;
 }
 
+/** Where encoder features of training pictures may be kept beside the device. */
+export interface FeatureRoom {
+  cacheBytes: number;
+  cacheFolder?: string | undefined;
+}
+
 export interface CancelToken {
   cancel(): void;
 }
@@ -128,13 +134,19 @@ export interface NativeModel {
   /** One picture, `side` x `side` RGB bytes; map 256 x 256. */
   score(pixels: Uint8Array, side: number, cancel: CancelToken): Promise<{ score: number; map: Float32Array }>;
   /**
-   * Starts or ends a training run: makes optimiser state and feature cache (at most `cacheBytes`), or frees both.
-   * `batchSize`: of pictures of a data set, so many of which a device encodes at once.
+   * Starts or ends a training run: makes optimiser state and feature cache (at most `cacheBytes`, and what is left over in
+   * a file in `cacheFolder`, if given), or frees both. `batchSize`: of pictures of a data set, so many of which a device
+   * encodes at once.
    */
-  beginTraining(options: { side: number; batchSize: number; cacheBytes: number }): Promise<void>;
+  beginTraining(options: { side: number; batchSize: number } & FeatureRoom): Promise<void>;
   endTraining(): Promise<void>;
-  /** Whether the encoder features of this picture are kept, so that the next step needs no pixels of it. */
+  /** Whether the encoder features of this picture are in memory, so that no further step needs pixels of it. */
   hasFeatures(id: number): boolean;
+  /**
+   * Brings them from the file into memory, for one step: false where they are not in it or were lost, and pixels are
+   * needed.
+   */
+  readFeatures(id: number): Promise<boolean>;
   /**
    * One iteration. Not finite: rejects with ERR_LOSS_NOT_FINITE and leaves the weights as they were; without `report`,
    * a later step that reports, `observe`, `heatmapMax` or `save` rejects.

@@ -93,8 +93,9 @@ export class Dinomaly {
   /**
    * Trains bottleneck and decoder on good pictures (paper, 3 and 4.1; schedules as released). A data set is shuffled
    * epoch by epoch, the last incomplete batch dropped. The encoder's features are kept: on a GPU while more than a third
-   * of its memory is free; else, and on the CPU, in up to a quarter of the machine's memory. Of an iterable every tensor
-   * is one batch. `score` works meanwhile, with the weights of the moment.
+   * of its memory is free; else, and on the CPU, in up to a quarter of the machine's memory, and on the CPU what is left
+   * over in a file in the cache folder (see `FeatureCacheOptions`). Of an iterable every tensor is one batch. `score` works
+   * meanwhile, with the weights of the moment.
    *
    * @throws ERR_DATASET, ERR_IMAGE_UNREADABLE, ERR_LOSS_NOT_FINITE, ERR_RESUME_MISMATCH, ERR_IO, ERR_BUSY (trained
    *   already), ERR_OUT_OF_MEMORY, ERR_INVALID_ARGUMENT, ERR_DISPOSED; what `onProgress` or the iterable throws. The

@@ -1,7 +1,20 @@
 import { z } from 'zod';
 import { newestOpset, oldestOpset } from './onnx/opsets';
 import type { DownloadProgress, EvaluatedPicture, EvaluateProgress, TrainProgress } from './types';
-import { boolean, callback, fields, integer, invalid, list, number, oneOf, parse, signal, text } from './validate';
+import {
+  boolean,
+  callback,
+  falseOrText,
+  fields,
+  integer,
+  invalid,
+  list,
+  number,
+  oneOf,
+  parse,
+  signal,
+  text,
+} from './validate';
 
 const seed = integer(0, 2 ** 32 - 1);
 const positive = number('a number above 0', (value) => value > 0);
@@ -51,6 +64,7 @@ const trainOptions = fields({
   onProgress: callback<(progress: TrainProgress) => void>().optional(),
   checkpoint: fields({ path: text, every: integer(1).default(500) }).optional(),
   resume: boolean.default(false),
+  featureCache: fields({ memory: integer(0).optional(), file: falseOrText.optional() }).default({}),
   unreadable,
 });
 

@@ -212,6 +212,24 @@ export interface TrainProgress {
   secondsLeft: number;
 }
 
+/**
+ * Where `train` keeps what the encoder, which does not learn, makes of a data set's pictures, so that it looks at each
+ * once: 4 bytes x (patches x (groups + 1) + 1 + registers) x `dim` a picture, half of it with `'bf16'`. On a GPU they stay
+ * there while more than a third of its memory is free. Pictures that there is no room for are encoded anew each time, with
+ * the same result.
+ */
+export interface FeatureCacheOptions {
+  /** Bytes of the host's memory, from 0. Default: a quarter of the machine's. */
+  memory?: number;
+  /**
+   * A folder for a file of what memory has no room for, or `false`: none. The file has no name there, ends with the run or
+   * the process, and takes at most half of the free space. Where it cannot be made, written or read, things go on without
+   * it. Default: on the CPU the cache folder (`dinomaly-native` in `XDG_CACHE_HOME`, else in `~/.cache`), which is made; on
+   * a GPU `false`, since it may encode faster than a disk reads.
+   */
+  file?: string | false;
+}
+
 /** Options of `train`; the defaults are those of the paper's MVTec-AD and VisA runs (4.1). */
 export interface TrainOptions {
   /** Length of the run and of the learning rate's schedule. Default 10000. */
@@ -248,6 +266,8 @@ export interface TrainOptions {
    * iterable is given from its start. Default false.
    */
   resume?: boolean;
+  /** Bounds what is kept to encode each picture once; of no meaning to an iterable. Default: see its fields. */
+  featureCache?: FeatureCacheOptions;
   /** Default `'stop'`. */
   unreadable?: Unreadable;
 }

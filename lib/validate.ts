@@ -25,6 +25,10 @@ export function oneOf<T extends string>(...values: T[]): z.ZodType<T, T> {
 
 export const boolean = kind<boolean>('true or false', (value) => typeof value === 'boolean');
 export const text = kind<string>('a string that is not empty', (value) => typeof value === 'string' && value !== '');
+export const falseOrText = kind<string | false>(
+  'false or a string that is not empty',
+  (value) => value === false || (typeof value === 'string' && value !== ''),
+);
 export const bytes = kind<Uint8Array>('a Uint8Array', (value) => value instanceof Uint8Array);
 export const signal = kind<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal);
 

@@ -114,6 +114,16 @@ describe('an error', () => {
 
 test.each<[string, (model: Dinomaly) => Promise<unknown>, RegExp]>([
   ['train iterations', (m) => m.train(smallDataset(), { iterations: 0 }), /train.iterations: .*found 0/],
+  [
+    'feature memory',
+    (m) => m.train(smallDataset(), { featureCache: { memory: -1 } }),
+    /train.featureCache.memory: .*-1/,
+  ],
+  [
+    'feature file',
+    (m) => m.train(smallDataset(), { featureCache: { file: true as never } }),
+    /train.featureCache.file: expected false or a string .*found true/,
+  ],
   ['train resume', (m) => m.train(smallDataset(), { resume: true }), /train.checkpoint: expected \{ path \}/],
   ['train data', (m) => m.train(5 as never), /data: expected a data set, found 5/],
   ['train item', (m) => m.train({ train: [{ image: 7 as never, class: 'a' }] }), /data.train.0.image: .*found 7/],

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Dinomaly, type Tensor, type TrainOptions, type TrainProgress } from '../lib';
+import { Dinomaly, type FeatureCacheOptions, type Tensor, type TrainOptions, type TrainProgress } from '../lib';
 import { rejection } from './support/error';
 import { batch, batches, disposing, picture, small, smallDataset, writePicture } from './support/small';
 import { temporaryFolder } from './support/temporaryFolder';
@@ -70,6 +70,52 @@ describe('a data set', () => {
     const error = await rejection(Dinomaly.load(file, { dropout: 0.4 }), 'ERR_INVALID_ARGUMENT');
     expect(error.message).toMatch(/load.dropout: expected what .* says, 0.2/);
   });
+});
+
+describe('features', () => {
+  /** Trains on files that are removed in the second epoch. */
+  async function trainedOnce(featureCache: FeatureCacheOptions): Promise<Dinomaly> {
+    const paths = Array.from({ length: 8 }, (_, i) => path.join(folder, 'once', `${i}.png`));
+    await Promise.all(paths.map((file, i) => writePicture(file, picture(i))));
+    const model = await opened(Dinomaly.create(small));
+    const images = paths.map((image) => ({ image, class: 'stripes' }));
+    const onProgress = ({ iteration }: TrainProgress): void => {
+      if (iteration === 3) for (const file of paths) rmSync(file);
+    };
+    await model.train({ train: images }, { ...schedule, iterations: 8, featureCache, onProgress });
+    return model;
+  }
+
+  test('are kept in memory, in a file or in both, which leaves nothing behind, and give the same bytes', async () => {
+    const cache = path.join(folder, 'cache');
+    mkdirSync(cache);
+    const inMemory = await bytesOf(await trainedOnce({ file: false }));
+    const inFile = await bytesOf(await trainedOnce({ memory: 0, file: cache }));
+    const inBoth = await bytesOf(await trainedOnce({ memory: 50_000, file: cache })); // of three pictures
+    expect(Buffer.compare(inFile, inMemory)).toBe(0);
+    expect(Buffer.compare(inBoth, inMemory)).toBe(0);
+    expect(readdirSync(cache)).toEqual([]);
+    const deleted = readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(cache));
+    expect(deleted).toEqual([]);
+  });
+
+  test('that there is no room for are computed anew, with the same bytes', async () => {
+    const options = { iterations: 8 };
+    const kept = await bytesOf(await trained(options));
+    for (const file of [false, '/nowhere'] as const) {
+      const anew = await bytesOf(await trained({ ...options, featureCache: { memory: 0, file } }));
+      expect(Buffer.compare(anew, kept)).toBe(0);
+      await rejection(trainedOnce({ memory: 0, file }), 'ERR_IMAGE_UNREADABLE');
+    }
+  });
+
+  function linkOf(descriptor: string): string {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      return ''; // closed meanwhile
+    }
+  }
 });
 
 describe('an iterable', () => {

@@ -7,7 +7,8 @@ import type { Choice } from './choose';
 import { chooseCuda, inspectCuda } from './search';
 import { surroundings, type Surroundings } from './surroundings';
 
-export { inspectCuda, surroundings };
+export { inspectCuda, surroundings, type Surroundings };
+export { cacheFolder, makeCacheFolder } from './cache';
 export { keepsNothing, recallTuning, tuningKeeper, type TuningKeeper } from './tuning';
 export type { CudaCandidate, CudaReport, Look } from './report';
 

@@ -90,6 +90,9 @@ export class DatasetSource implements BatchSource {
   async #picture(id: number): Promise<TrainingPicture> {
     const { native, config } = this.network;
     if (native.hasFeatures(id)) return { id };
-    return this.#reading.run(async () => ({ id, pixels: await readPicture(this.#items[id]!.image, config.image) }));
+    return this.#reading.run(async () => {
+      if (await native.readFeatures(id)) return { id };
+      return { id, pixels: await readPicture(this.#items[id]!.image, config.image) };
+    });
   }
 }

@@ -1,4 +1,3 @@
-import os from 'node:os';
 import { onAbort } from '../abort';
 import { addon } from '../addon';
 import { defaultHeatmapMax } from '../config';
@@ -8,12 +7,10 @@ import type { CheckedTrainOptions } from '../options';
 import type { Batches, TrainSet } from '../types';
 import { Checkpoint } from './checkpoint';
 import { DatasetSource } from './datasetSource';
+import { featureRoom } from './featureRoom';
 import { IterableSource } from './iterableSource';
 import { Pace } from './pace';
 import { type Batch, type BatchSource, imagesOf } from './source';
-
-/** Share of the machine's memory that kept features may take; those of further pictures are computed anew each time. */
-const featureMemoryShare = 0.25;
 
 /** Steps whose result nobody asked for go by without waiting for the device; but one in so many is looked at. */
 const reportEvery = 50;
@@ -61,10 +58,11 @@ class TrainingRun {
   }
 
   async go(): Promise<void> {
-    const { native, config } = this.network;
+    const { native, config, device } = this.network;
+    const { batchSize, featureCache } = this.options;
+    const room = await featureRoom(featureCache, device);
     const unlink = onAbort(this.signal, () => this.#cancel.cancel());
-    const cacheBytes = Math.floor(os.totalmem() * featureMemoryShare);
-    await native.beginTraining({ side: config.image.crop, batchSize: this.options.batchSize, cacheBytes });
+    await native.beginTraining({ side: config.image.crop, batchSize, ...room });
     try {
       const start = this.options.resume ? await this.#checkpoint!.resume() : 0;
       await this.source.skip(start);

@@ -5,6 +5,7 @@
 
 #include "addon/cancel_token.h"
 #include "addon/model_arguments.h"
+#include "addon/pool_job.h"
 #include "addon/results.h"
 #include "addon/values.h"
 #include "backend/library/library_backend.h"
@@ -20,6 +21,10 @@ constexpr int64_t kLargestPicture = 1 << 14;  // of a picture that the network g
 
 Napi::Value nothing(Napi::Env env, Nothing&&) {
   return env.Undefined();
+}
+
+Napi::Value boolean(Napi::Env env, bool&& value) {
+  return Napi::Boolean::New(env, value);
 }
 
 Napi::Value number(Napi::Env env, double&& value) {
@@ -97,6 +102,7 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::call<&Model::beginTraining>>("beginTraining"),
                          InstanceMethod<&Model::call<&Model::endTraining>>("endTraining"),
                          InstanceMethod<&Model::call<&Model::hasFeatures>>("hasFeatures"),
+                         InstanceMethod<&Model::call<&Model::readFeatures>>("readFeatures"),
                          InstanceMethod<&Model::call<&Model::trainStep>>("trainStep"),
                          InstanceMethod<&Model::call<&Model::observe>>("observe"),
                          InstanceMethod<&Model::call<&Model::heatmapMax>>("heatmapMax"),
@@ -211,9 +217,12 @@ Napi::Value Model::beginTraining(const Napi::CallbackInfo& info) {
   const Napi::Object options = toObject(info[0], "options");
   const int64_t side = toInteger(options.Get("side"), "options.side", 1, kLargestPicture);
   const int64_t batchSize = toInteger(options.Get("batchSize"), "options.batchSize", 1, kLargestBatch);
-  const int64_t cacheBytes = toInteger(options.Get("cacheBytes"), "options.cacheBytes", 0, kLargestInteger);
+  FeatureRoom room;
+  room.hostBytes = toInteger(options.Get("cacheBytes"), "options.cacheBytes", 0, kLargestInteger);
+  const Napi::Value folder = options.Get("cacheFolder");
+  if (!folder.IsUndefined()) room.folder = toPath(folder, "options.cacheFolder");
   return promise<Nothing>(info.Env(), nothing, [&](Session& session, Done<Nothing> done) {
-    session.beginTraining(side, batchSize, cacheBytes, std::move(done));
+    session.beginTraining(side, batchSize, std::move(room), std::move(done));
   });
 }
 
@@ -224,7 +233,13 @@ Napi::Value Model::endTraining(const Napi::CallbackInfo& info) {
 
 Napi::Value Model::hasFeatures(const Napi::CallbackInfo& info) {
   const int64_t id = toInteger(info[0], "id", 0, kLargestInteger);
-  return Napi::Boolean::New(info.Env(), session().hasFeatures(id));
+  return Napi::Boolean::New(info.Env(), session().features()->has(id));
+}
+
+Napi::Value Model::readFeatures(const Napi::CallbackInfo& info) {
+  const int64_t id = toInteger(info[0], "id", 0, kLargestInteger);
+  return PoolJob<bool>::start(
+      info.Env(), {}, [features = session().features(), id] { return features->read(id); }, boolean);
 }
 
 Napi::Value Model::trainStep(const Napi::CallbackInfo& info) {

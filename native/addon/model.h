@@ -31,6 +31,7 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value beginTraining(const Napi::CallbackInfo& info);
   Napi::Value endTraining(const Napi::CallbackInfo& info);
   Napi::Value hasFeatures(const Napi::CallbackInfo& info);
+  Napi::Value readFeatures(const Napi::CallbackInfo& info);
   Napi::Value trainStep(const Napi::CallbackInfo& info);
   Napi::Value observe(const Napi::CallbackInfo& info);
   Napi::Value heatmapMax(const Napi::CallbackInfo& info);

@@ -48,7 +48,7 @@ void Session::load(std::vector<TensorSource> sources, Done<Nothing> done) {
   push<Nothing>(
       {},
       [this, sources = std::move(sources)](const CancelToken& cancel) {
-        cache_.clear();
+        cache_->clear();
         loadTensors(network(), sources, cancel);
         return Nothing();
       },
@@ -59,7 +59,7 @@ void Session::initialise(bool encoderToo, uint64_t seed, Done<Nothing> done) {
   push<Nothing>(
       {},
       [this, encoderToo, seed](const CancelToken&) {
-        if (encoderToo) cache_.clear();
+        if (encoderToo) cache_->clear();
         network().initialise(encoderToo, seed);
         return Nothing();
       },
@@ -77,13 +77,13 @@ void Session::score(ScoreRequest request) {
   thread_.push(std::make_unique<ScoreJob>([this]() -> Dinomaly& { return network(); }, batchCap_, std::move(request)));
 }
 
-void Session::beginTraining(int64_t side, int64_t batchSize, int64_t cacheBytes, Done<Nothing> done) {
+void Session::beginTraining(int64_t side, int64_t batchSize, FeatureRoom room, Done<Nothing> done) {
   push<Nothing>(
       {},
-      [this, side, batchSize, cacheBytes](const CancelToken&) {
-        auto run = std::make_unique<TrainingRun>(network(), cache_, side, batchSize);
+      [this, side, batchSize, room = std::move(room)](const CancelToken&) {
+        auto run = std::make_unique<TrainingRun>(network(), *cache_, side, batchSize);
         network().beginTraining();
-        cache_.reset(cacheBytes);
+        cache_->reset(room);
         training_ = std::move(run);
         return Nothing();
       },
@@ -95,7 +95,7 @@ void Session::endTraining(Done<Nothing> done) {
       {},
       [this](const CancelToken&) {
         training_.reset();
-        cache_.reset(0);
+        cache_->reset({});
         network().endTraining();
         return Nothing();
       },
@@ -183,7 +183,7 @@ void Session::push(CancelToken token, std::function<T(const CancelToken&)> call,
 
 void Session::end() noexcept {
   training_.reset();
-  cache_.reset(0);
+  cache_->reset({});
   network_.reset();
   if (ended_) ended_();
 }

@@ -59,7 +59,7 @@ class Session {
   void infer(Tensor images, CancelToken cancel, Done<Inference> done);
   /// Neighbouring requests of one side go through the network together; the results are those of single ones.
   void score(ScoreRequest request);
-  void beginTraining(int64_t side, int64_t batchSize, int64_t cacheBytes, Done<Nothing> done);
+  void beginTraining(int64_t side, int64_t batchSize, FeatureRoom room, Done<Nothing> done);
   void endTraining(Done<Nothing> done);
   void trainStep(TrainingBatch batch, int64_t iteration, TrainingOptions options, bool report, CancelToken cancel,
                  Done<std::optional<StepResult>> done);
@@ -71,8 +71,8 @@ class Session {
   void addTuning(std::string text, Done<Nothing> done);
   void stateDict(Done<std::vector<NamedTensor>> done);
 
-  /// Whether the encoder features of this training picture are kept.
-  bool hasFeatures(int64_t id) const { return cache_.has(id); }
+  /// Encoder features of training pictures. Who asks on a thread of his own may outlive the session.
+  std::shared_ptr<FeatureCache> features() const { return cache_; }
 
   /// Cancels what runs, fails what waits, frees the network, then calls `ended` as the thread's last act. Returns at
   /// once. Only the first call counts.
@@ -89,7 +89,7 @@ class Session {
 
   const ModelConfig config_;
   const size_t batchCap_;
-  FeatureCache cache_;
+  const std::shared_ptr<FeatureCache> cache_ = std::make_shared<FeatureCache>();
   std::promise<std::vector<ParameterInfo>> built_;
   std::shared_future<std::vector<ParameterInfo>> parameters_{built_.get_future()};
   bool disposed_ = false;

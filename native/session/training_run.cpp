@@ -105,15 +105,17 @@ std::shared_ptr<const Features> TrainingRun::onDevice(const KeptFeatures& kept) 
 
 void TrainingRun::keep(int64_t id, const std::shared_ptr<const Features>& features) {
   const int64_t bytes = network_.bytesOf(*features);
-  switch (network_.spareMemory()) {
-    case SpareMemory::host:
+  const SpareMemory spare = network_.spareMemory();
+  if (spare == SpareMemory::device) {
+    cache_.keep(id, features, 0);
+  } else if (cache_.fits(bytes)) {
+    if (spare == SpareMemory::host) {
       cache_.keep(id, features, bytes);
-      break;
-    case SpareMemory::device:
-      cache_.keep(id, features, 0);
-      break;
-    case SpareMemory::none:
-      if (cache_.fits(bytes)) cache_.keep(id, std::make_shared<const HostFeatures>(network_.toHost(*features)), bytes);
+    } else {
+      cache_.keep(id, std::make_shared<const HostFeatures>(network_.toHost(*features)), bytes);
+    }
+  } else if (cache_.fileTakes(id, bytes)) {
+    cache_.write(id, network_.toHost(*features));
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace dinomaly {
 
-/// One picture of a data set. Pixels (side, side, 3) may be empty when its features are kept.
+/// One picture of a data set. Pixels (side, side, 3) may be empty when the cache will find its features.
 struct TrainingPicture {
   int64_t id = 0;
   std::vector<uint8_t> pixels;

@@ -144,7 +144,7 @@ TEST_CASE("a session whose device is lost fails each job and ends") {
       });
     };
     initialise(session);
-    wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, 0, done); });
+    wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, {}, done); });
     for (int64_t i = 0; i < 3; ++i) step(i);
     score();
     emulated::loseDevice(0, cudaErrorIllegalAddress);
@@ -184,7 +184,7 @@ TEST_CASE("a recorded step whose loss is not finite changes nothing") {
 TEST_CASE("a session tells of a loss that is not finite later, when steps do not report") {
   Session session(smallConfig(), [] { return makeCudaBackend(Precision::bf16); });
   initialise(session);
-  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, 0, done); });
+  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, {}, done); });
   const auto step = [&](int64_t i, float value, bool report) {
     TrainingBatch batch;
     batch.tensor = {std::vector<float>(2 * 3 * kSide * kSide, value), {2, 3, kSide, kSide}};

@@ -4,6 +4,7 @@
 #include "cuda_faults_support.h"
 #include "cuda_support.h"
 #include "error_code.h"
+#include "temporary_folder.h"
 
 using namespace dinomaly;
 using cuda::Precision;
@@ -47,27 +48,30 @@ std::string messageOfShortMemory(Dinomaly& model) {
   return "";
 }
 
-/// A session's parameters after six steps on features that are kept as `cacheBytes` and the device's memory allow.
+/// A session's parameters after six steps on features that are kept as `room` and the device's memory allow.
 struct Kept {
   std::vector<NamedTensor> state;
   size_t onDevice;  // bytes that the steps have taken there
   bool any;
 };
-Kept trainKeeping(size_t deviceBytes, int64_t cacheBytes) {
+Kept trainKeeping(size_t deviceBytes, const FeatureRoom& room) {
   emulated::limitMemory(0, deviceBytes);
   Session session(smallConfig(), [] { return makeCudaBackend(Precision::bf16); });
   initialise(session);
-  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 3, cacheBytes, done); });
+  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 3, room, done); });
+  const auto isKept = [&](int64_t id) { return session.features()->has(id) || session.features()->read(id); };
   const size_t before = emulated::held(0).memoryBytes;
   for (int64_t i = 0; i < 6; ++i) {
     const int64_t first = 10 * (i % 3);  // each batch twice
-    wait<std::optional<StepResult>>([&](auto done) {
-      session.trainStep(pictures({first, first + 1, first + 2}, !session.hasFeatures(first)), i, shortRun(), false, {},
-                        done);
-    });
+    TrainingBatch batch = pictures({first, first + 1, first + 2}, true);
+    for (TrainingPicture& picture : batch.pictures) {
+      if (isKept(picture.id)) picture.pixels.clear();
+    }
+    wait<std::optional<StepResult>>(
+        [&](auto done) { session.trainStep(std::move(batch), i, shortRun(), false, {}, done); });
   }
   return {wait<std::vector<NamedTensor>>([&](auto done) { session.stateDict(done); }),
-          emulated::held(0).memoryBytes - before, session.hasFeatures(0)};
+          emulated::held(0).memoryBytes - before, isKept(0)};
 }
 
 bool sameState(const Kept& a, const Kept& b) {
@@ -188,16 +192,20 @@ TEST_CASE("a model that there is no memory for is not made, and nothing is left 
   CHECK(failures < 24);
 }
 
-TEST_CASE("features are kept on the device, on the host or not at all, and training gives the same bits") {
+TEST_CASE("features are kept on the device, on the host, in a file or not at all, and training gives the same bits") {
   const SoundDevices sound;
   constexpr size_t kLarge = size_t{1} << 30, kSmall = size_t{48} << 20;  // of the latter no third is free
-  const Kept onDevice = trainKeeping(kLarge, 1 << 30);
-  const Kept onHost = trainKeeping(kSmall, 1 << 30);
-  const Kept nowhere = trainKeeping(kSmall, 0);
+  const TemporaryFolder folder;
+  const Kept onDevice = trainKeeping(kLarge, {1 << 30, {}});
+  const Kept onHost = trainKeeping(kSmall, {1 << 30, {}});
+  const Kept inFile = trainKeeping(kSmall, {0, folder.path()});
+  const Kept nowhere = trainKeeping(kSmall, {});
   CHECK(onDevice.any);
   CHECK(onHost.any);
+  CHECK(inFile.any);
   CHECK(!nowhere.any);
   CHECK(onHost.onDevice < onDevice.onDevice);
   CHECK(sameState(onDevice, onHost));
+  CHECK(sameState(onDevice, inFile));
   CHECK(sameState(onDevice, nowhere));
 }

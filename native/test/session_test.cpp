@@ -2,6 +2,7 @@
 #include "session/session.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <future>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "error_code.h"
+#include "nameless_file.h"
 #include "safetensors_reader.h"
 #include "small_session.h"
 #include "temporary_folder.h"
@@ -91,8 +93,8 @@ std::vector<TensorSource> sourcesOf(const std::string& path) {
   return sources;
 }
 
-void begin(Session& session, int64_t cacheBytes = 1 << 30) {
-  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, cacheBytes, done); });
+void begin(Session& session, const FeatureRoom& room = {1 << 30, {}}) {
+  wait<Nothing>([&](auto done) { session.beginTraining(kSide, 4, room, done); });
 }
 
 }  // namespace
@@ -197,7 +199,7 @@ TEST_CASE("kept features and pixels train the same network, whatever the batches
   initialise(kept);
   initialise(fresh);
   begin(kept);
-  begin(fresh, 0);
+  begin(fresh, {});
   const std::vector<std::vector<int64_t>> batches = {{1, 2, 3}, {3, 4}, {2, 1, 4}};
   for (size_t i = 0; i < batches.size(); ++i) {
     const auto iteration = static_cast<int64_t>(i);
@@ -206,31 +208,41 @@ TEST_CASE("kept features and pixels train the same network, whatever the batches
     CHECK(a.loss == b.loss);
     CHECK(a.gradientNorm == b.gradientNorm);
   }
-  CHECK(kept.hasFeatures(4));
-  CHECK_FALSE(kept.hasFeatures(5));
-  CHECK_FALSE(fresh.hasFeatures(1));
+  CHECK(kept.features()->has(4));
+  CHECK_FALSE(kept.features()->has(5));
+  CHECK_FALSE(fresh.features()->has(1));
   CHECK(sameState(kept, fresh));
   CHECK(errorCode([&] { step(fresh, pictures({1}, false), 3); }) == "ERR_INVALID_ARGUMENT");
   wait<Nothing>([&](auto done) { kept.endTraining(done); });
-  CHECK_FALSE(kept.hasFeatures(4));
+  CHECK_FALSE(kept.features()->has(4));
   CHECK(errorCode([&] { step(kept, pictures({1}, true), 3); }) == "ERR_INTERNAL");
 }
 
-TEST_CASE("the cache keeps what fits") {
-  FeatureCache cache;
-  cache.reset(100);
-  cache.keep(1, std::make_shared<Features>(), 60);
-  cache.keep(2, std::make_shared<Features>(), 60);
-  cache.keep(3, std::make_shared<Features>(), 40);
-  CHECK(cache.has(1));
-  CHECK_FALSE(cache.has(2));
-  CHECK(cache.has(3));
-  CHECK_FALSE(cache.find(2));
-  CHECK(cache.find(3));
-  cache.clear();
-  CHECK_FALSE(cache.has(1));
-  cache.keep(4, std::make_shared<Features>(), 100);
-  CHECK(cache.has(4));
+TEST_CASE("features from a file train the same network, also where they are lost") {
+  const TemporaryFolder folder;
+  Session filed(smallConfig(), cpu), fresh(smallConfig(), cpu);
+  initialise(filed);
+  initialise(fresh);
+  begin(filed, {0, folder.path()});
+  begin(fresh, {});
+  const std::vector<std::vector<int64_t>> batches = {{1, 2, 3}, {3, 4}, {2, 1, 4}, {1, 3}};
+  std::vector<int64_t> wereRead;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    if (i == 3) REQUIRE(ftruncate(namelessFileIn(folder.path()), 0) == 0);
+    TrainingBatch batch = pictures(batches[i], true);
+    for (TrainingPicture& picture : batch.pictures) {
+      if (!filed.features()->read(picture.id)) continue;
+      picture.pixels.clear();
+      wereRead.push_back(picture.id);
+    }
+    step(filed, std::move(batch), static_cast<int64_t>(i));
+    step(fresh, pictures(batches[i], true), static_cast<int64_t>(i));
+  }
+  CHECK(wereRead == std::vector<int64_t>{3, 2, 1, 4});
+  CHECK_FALSE(filed.features()->has(1));
+  CHECK(sameState(filed, fresh));
+  wait<Nothing>([&](auto done) { filed.endTraining(done); });
+  CHECK(namelessFileIn(folder.path()) < 0);
 }
 
 TEST_CASE("other encoder weights forget kept features") {
@@ -239,9 +251,9 @@ TEST_CASE("other encoder weights forget kept features") {
   begin(session);
   step(session, pictures({1}, true), 0);
   wait<Nothing>([&](auto done) { session.initialise(false, 2, done); });
-  CHECK(session.hasFeatures(1));
+  CHECK(session.features()->has(1));
   wait<Nothing>([&](auto done) { session.initialise(true, 2, done); });
-  CHECK_FALSE(session.hasFeatures(1));
+  CHECK_FALSE(session.features()->has(1));
 }
 
 TEST_CASE("heatmapMax is twice the 99.9th percentile of the observed maps, from pictures or a tensor") {

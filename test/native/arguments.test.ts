@@ -87,6 +87,12 @@ const cases: [string, () => unknown, RegExp][] = [
     () => method('beginTraining')({ side, batchSize: 1, cacheBytes: Infinity }),
     /cacheBytes'.*found inf/,
   ],
+  [
+    'beginTraining: folder',
+    () => method('beginTraining')({ side, batchSize: 1, cacheBytes: 1, cacheFolder: '' }),
+    /cacheFolder': expected/,
+  ],
+  ['readFeatures: id', () => method('readFeatures')(-1), /'id': expected an integer.*found -1/],
   ['hasFeatures: id', () => method('hasFeatures')(true), /'id': expected an integer.*found true/],
   ['trainStep: batch', () => method('trainStep')(Symbol('x')), /'batch': expected an object, found a symbol/],
   ['trainStep: none', () => method('trainStep')({ pictures: [] }), /'pictures': expected at least one/],

@@ -217,6 +217,7 @@ test('after dispose every method says so', async () => {
     () => model.beginTraining({ side, batchSize: 2, cacheBytes: 0 }),
     () => model.endTraining(),
     () => model.hasFeatures(0),
+    () => model.readFeatures(0),
     () => model.trainStep({ pictures: [{ id: 0 }] }, stepOptions, token()),
     () => model.observe({ pictures: [{ id: 0 }] }, token()),
     () => model.heatmapMax(),

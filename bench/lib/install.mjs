@@ -10,6 +10,7 @@ export const made = path.join(root, 'build-bench');
 const venv = path.join(made, 'venv');
 export const venvPython = path.join(venv, 'bin/python');
 export const roofProgram = path.join(root, 'build/Release/dinomaly_roof');
+export const profileProgram = path.join(root, 'build/Release/dinomaly_profile');
 const bench = path.join(root, 'bench');
 
 /** Calls `install` unless it was done with the same file before; the stamp remembers that. */
@@ -38,11 +39,17 @@ function installPythonPeers() {
   });
 }
 
-/** Installs and builds what is missing. A peer that cannot be had is an error. */
-export function install() {
+/** Builds the package itself. */
+export function build() {
   mkdirSync(made, { recursive: true });
   compileAddon();
   compileTypeScript();
+}
+
+export const buildProfiler = () => compileTarget('dinomaly_profile');
+
+/** Installs and builds what is measured beside it. A peer that cannot be had is an error. */
+export function installPeers() {
   compileTarget('dinomaly_roof');
   installNpmPeers();
   installPythonPeers();

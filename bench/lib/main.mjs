@@ -2,12 +2,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import picomatch from 'picomatch';
 import { jpegs, writeFiles } from './files.mjs';
-import { install, made } from './install.mjs';
+import { build, buildProfiler, installPeers, made } from './install.mjs';
 import { machineLine, machineOf } from './machine.mjs';
 import { measure } from './measure.mjs';
+import { writePlots } from './plots.mjs';
+import { profile, profileText } from './profile.mjs';
 import { rowsOf, scoringRatio } from './rows.mjs';
 import { table } from './table.mjs';
-import { allWorks } from './works.mjs';
+import { allWorks, demo } from './works.mjs';
 
 function positive(text) {
   const value = Number(text);
@@ -17,18 +19,25 @@ function positive(text) {
 
 const program = () =>
   new Command('npm run bench --')
-    .description('Measures this package against its peers on this machine.')
-    .option('--json', 'print one JSON object instead of a table', false)
-    .option('--rounds <n>', 'how often each side is measured', positive, 3)
+    .description(
+      'Measures this package against its peers on this machine; everything in less than 45 minutes of two cores.',
+    )
+    .option('--json', 'print one JSON object instead of text', false)
+    .option('--rounds <n>', 'how often each side is measured (default: 3 to 5 times, as there is time)', positive)
     .option('--only <glob>', "works to measure, such as 'score/S14/280/**'", '**')
-    .option('--demo', 'also measure the demo: 200 iterations, minutes', false);
+    .option('--profile', 'print where each millisecond of scoring goes instead', false)
+    .option('--plots', 'write cost against work into bench/results instead', false)
+    .option('--demo', 'also measure the demo: 200 iterations, minutes', false)
+    .addHelpText('after', '\nFor JSON alone on stdout let npm be silent: npm run --silent bench -- --json');
 
 /** Those works whose names match. */
 export function chosen(works, glob) {
   const matches = picomatch(glob);
   const found = works.filter(({ name }) => matches(name));
   if (found.length > 0) return found;
-  throw new Error(`--only ${glob}: expected a glob that matches a work, such as ${works[0].name}; found none that does.`);
+  throw new Error(
+    `--only ${glob}: expected a glob that matches a work, such as ${works[0].name}; found none that does.`,
+  );
 }
 
 async function measureAll(works, rounds) {
@@ -47,14 +56,26 @@ async function measureAll(works, rounds) {
 function print({ machine, rows }) {
   console.log(`${machineLine(machine)}\n\n${table(rows)}`);
   const ratio = scoringRatio(rows);
-  if (ratio !== undefined) console.log(`\nscoring in f32, all rows: ${ratio.toFixed(3)} x the best peer (geometric mean)`);
+  if (ratio !== undefined)
+    console.log(`\nscoring in f32, all rows: ${ratio.toFixed(3)} x the best peer (geometric mean)`);
+}
+
+function printProfiles(works, json) {
+  buildProfiler();
+  const profiles = works.filter(({ kind }) => kind === 'score').map(profile);
+  if (json) console.log(JSON.stringify({ machine: machineOf({}), profiles }));
+  else console.log([machineLine(machineOf({})), ...profiles.map(profileText)].join('\n\n'));
 }
 
 export async function main(argv) {
-  const { json, rounds, only } = program().parse(argv).opts();
-  const works = chosen(allWorks(made, jpegs), only);
-  install();
-  const results = await measureAll(works, rounds);
-  if (json) process.stdout.write(`${JSON.stringify(results)}\n`);
+  const options = program().parse(argv).opts();
+  const all = [...allWorks(made, jpegs), ...(options.demo ? [demo(made)] : [])];
+  const works = chosen(all, options.only);
+  build();
+  if (options.profile) return printProfiles(works, options.json);
+  if (options.plots) return writePlots();
+  installPeers();
+  const results = await measureAll(works, options.rounds);
+  if (options.json) console.log(JSON.stringify(results));
   else print(results);
 }

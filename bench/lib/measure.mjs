@@ -1,18 +1,28 @@
 // Measures a work: its sides take turns, round by round.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rotated } from './statistics.mjs';
 import { Side } from './side.mjs';
+import { rotated } from './statistics.mjs';
 
-/** A turn lasts as long at least, in milliseconds, unless one call takes longer. */
-const turnMilliseconds = 700;
+/** A turn lasts as long at least, unless one call takes longer. */
+const turnMilliseconds = 500;
+/** The first call also fills caches; one that took longer than this tells all the same how long a call takes. */
+const longMilliseconds = 2000;
 /** Before a turn, for the last side's threads to fall asleep. */
 const pauseMilliseconds = 30;
+/** Without --rounds a work has the most while it takes less than the time, and the least in any case. */
+const [leastRounds, mostRounds, workMilliseconds] = [3, 5, 60_000];
 
 /** One measurement in the work's unit. */
 export function valueOf({ unit, pictures = 1 }, { milliseconds, value }, calls) {
   if (value !== undefined) return value;
   if (unit === 'pictures/s') return (pictures * calls * 1000) / milliseconds;
   return milliseconds / calls / (unit === 's' ? 1000 : 1);
+}
+
+/** Whether another round is to follow. */
+export function goesOn({ done, asked, most = mostRounds, milliseconds }) {
+  if (asked !== undefined) return done < asked;
+  return done < Math.min(leastRounds, most) || (done < most && milliseconds < workMilliseconds);
 }
 
 const workOf = (work, name) => ({ ...work.work, ...work.of?.[name] });
@@ -25,10 +35,10 @@ class Lasting {
   }
 
   async prepare() {
-    const version = await this.side.prepare(this.work.kind, workOf(this.work, this.side.name));
-    const { milliseconds } = await this.side.run(1);
+    this.version = await this.side.prepare(this.work.kind, workOf(this.work, this.side.name));
+    let { milliseconds } = await this.side.run(1);
+    if (milliseconds < longMilliseconds) ({ milliseconds } = await this.side.run(1));
     this.calls = Math.max(1, Math.round(turnMilliseconds / milliseconds));
-    return version;
   }
 
   async measure() {
@@ -52,7 +62,7 @@ class Fresh {
   async measure() {
     const side = new Side(this.name, this.work.work.threads);
     try {
-      await side.prepare(this.work.kind, workOf(this.work, this.name));
+      this.version = await side.prepare(this.work.kind, workOf(this.work, this.name));
       return valueOf(this.work, await side.run(1), 1);
     } finally {
       await side.close();
@@ -62,23 +72,25 @@ class Fresh {
   async close() {}
 }
 
-/** @returns what each side reached, a value a round: `{ 'dinomaly-native': [...] }`; versions go into `versions` */
+/**
+ * @param rounds undefined: as many as there is time for
+ * @returns what each side reached, a value a round: `{ 'dinomaly-native': [...] }`; versions go into `versions`
+ */
 export async function measure(work, rounds, versions) {
-  const sides = work.sides.map((name) => ({ name, side: new (work.once ? Fresh : Lasting)(work, name) }));
-  const values = Object.fromEntries(work.sides.map((name) => [name, []]));
+  const start = performance.now();
+  const sides = work.sides.map((name) => ({ name, values: [], side: new (work.once ? Fresh : Lasting)(work, name) }));
   try {
-    for (const { name, side } of sides) {
-      const version = await side.prepare();
-      if (version !== undefined) versions[name] = version;
-    }
-    for (let round = 0; round < Math.min(rounds, work.rounds ?? rounds); round++) {
-      for (const { name, side } of rotated(sides, round)) {
+    for (const { side } of sides) await side.prepare();
+    const state = (done) => ({ done, asked: rounds, most: work.rounds, milliseconds: performance.now() - start });
+    for (let round = 0; goesOn(state(round)); round++) {
+      for (const { side, values } of rotated(sides, round)) {
         await sleep(pauseMilliseconds);
-        values[name].push(await side.measure());
+        values.push(await side.measure());
       }
     }
   } finally {
     await Promise.all(sides.map(({ side }) => side.close()));
   }
-  return values;
+  for (const { name, side } of sides) versions[name] = side.version;
+  return Object.fromEntries(sides.map(({ name, values }) => [name, values]));
 }

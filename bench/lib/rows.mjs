@@ -11,7 +11,9 @@ export const timesBetter = (unit, found, other) => (unit === 'pictures/s' ? foun
 /** The best of the peers' medians; undefined without peers. */
 function bestPeer(unit, medians) {
   const peers = Object.keys(medians).filter((side) => side !== ours && side !== roof);
-  return peers.map((side) => medians[side]).reduce((a, b) => (a !== undefined && timesBetter(unit, a, b) > 1 ? a : b), undefined);
+  return peers
+    .map((side) => medians[side])
+    .reduce((a, b) => (a !== undefined && timesBetter(unit, a, b) > 1 ? a : b), undefined);
 }
 
 /** @param values of each side, one a round: `{ 'dinomaly-native': [3.9, 4.1, 4.0], ... }` */
@@ -33,6 +35,8 @@ export function rowsOf({ name, unit }, values) {
 
 /** Over all rows of scoring in f32: our ratio's geometric mean; undefined without such rows. */
 export function scoringRatio(rows) {
-  const ratios = rows.filter(({ work, side }) => side === ours && /^score\/.*\/f32\//.test(work)).map((row) => row.ratio);
+  const ratios = rows
+    .filter(({ work, side }) => side === ours && /^score\/.*\/f32\//.test(work))
+    .map((row) => row.ratio);
   return ratios.length === 0 ? undefined : geometricMean(ratios);
 }

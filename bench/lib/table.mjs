@@ -1,6 +1,7 @@
 // Rows as text.
 
-const digits = (value) => (value === null ? '-' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(3));
+const digits = (value) =>
+  value === null ? '-' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(3);
 const percent = (value, places = 0) => (value === null ? '-' : `${(100 * value).toFixed(places)} %`);
 
 /** One line a row; columns as wide as their widest cell. */

@@ -7,7 +7,13 @@ const trainers = [ours, 'pytorch-eager', 'pytorch-compile'];
 
 // As bench/pytorch/network.py takes them, and, `encoder`, this package.
 const targets = [2, 3, 4, 5, 6, 7, 8, 9];
-const shared = { grid: 37, registers: 0, patch: 14, targets, groups: [targets.slice(0, 4), targets.slice(4)].map(places) };
+const shared = {
+  grid: 37,
+  registers: 0,
+  patch: 14,
+  targets,
+  groups: [targets.slice(0, 4), targets.slice(4)].map(places),
+};
 export const networks = {
   S14: { encoder: 'dinov2_vit_small_14', dim: 384, heads: 6, ...shared },
   B14: { encoder: 'dinov2_vit_base_14', dim: 768, heads: 12, ...shared },
@@ -122,6 +128,19 @@ function metrics(folder) {
     files: { data: path.join(folder, 'metrics') },
     work: { data: path.join(folder, 'metrics'), images: 83, side: 256, threads: 2 },
     rounds: 3,
+  };
+}
+
+/** The demo, which takes minutes. */
+export function demo(folder) {
+  return {
+    name: 'demo',
+    kind: 'demo',
+    unit: 's',
+    sides: [ours],
+    work: { folder: path.join(folder, 'demo'), threads: 2 },
+    once: true,
+    rounds: 1,
   };
 }
 

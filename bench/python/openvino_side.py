@@ -20,9 +20,7 @@ def opened(work: dict) -> Callable[[], object]:
 
 
 def score(work: dict) -> Run:
-    call = opened(work)
-    call()
-    return timed(call)
+    return timed(opened(work))
 
 
 def start(work: dict) -> Run:

@@ -14,7 +14,6 @@ def resize(work: dict) -> Run:
     def call() -> Image.Image:
         return image.resize((side, side), Image.Resampling.BILINEAR).crop(box)
 
-    call()
     return timed(call)
 
 

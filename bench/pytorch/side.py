@@ -20,35 +20,30 @@ COMPILED = sys.argv[1] == 'compile'
 
 
 def built(work: dict) -> Dinomaly:
+    """The network; compiled block by block, since all blocks of a kind share what is compiled."""
     torch.manual_seed(1)
     torch.set_num_threads(work['threads'])
-    return Dinomaly(**work['network'])
-
-
-def compiled(function: Callable) -> Callable:
-    return torch.compile(function, dynamic=False) if COMPILED else function
+    model = Dinomaly(**work['network'])
+    if COMPILED:
+        for block in (*model.encoder.blocks, *model.bottleneck, *model.decoder):
+            block.compile(dynamic=False)
+    return model
 
 
 def scorer(work: dict) -> Callable[[], object]:
     model = built(work).eval()
-    if COMPILED:
-        torch._inductor.config.freezing = True  # weights packed once
-    function = compiled(model.scored)
     pictures = torch.from_numpy(batch(work['batch'], work['size']))
 
     def call() -> object:
-        with torch.inference_mode() if not COMPILED else torch.no_grad():
-            return function(pictures)
+        with torch.inference_mode():
+            return model.scored(pictures)
 
-    with torch.no_grad():
-        model.encoder.positions(work['size'] // model.encoder.patch)  # there before anything is compiled
     return call
 
 
-def score(work: dict) -> Run:
-    call = scorer(work)
-    for _ in range(2):
-        call()
+def ready(call: Callable[[], object]) -> Run:
+    if COMPILED:
+        call()  # compiles
     return timed(call)
 
 
@@ -56,18 +51,8 @@ def stepper(work: dict, cached: bool) -> Callable[[], object]:
     model = built(work).train()
     optimizer = StableAdamW(model.trained())
     pictures = torch.from_numpy(batch(work['batch'], work['size']))
-    encode, model.decode = compiled(model.encode), compiled(model.decode)
-    with torch.no_grad():
-        model.encoder.positions(work['size'] // model.encoder.patch)
-    features = encode(pictures) if cached else None
-    return lambda: train_step(model, optimizer, features or encode(pictures), RATE, DISCARDED)
-
-
-def train(work: dict, cached: bool = False) -> Run:
-    call = stepper(work, cached)
-    for _ in range(2 if COMPILED else 1):
-        call()
-    return timed(call)
+    features = model.encode(pictures) if cached else None
+    return lambda: train_step(model, optimizer, features or model.encode(pictures), RATE, DISCARDED)
 
 
 def start(work: dict) -> Run:
@@ -101,9 +86,9 @@ def memory_of_training(work: dict) -> Run:
 serve(
     torch.__version__,
     {
-        'score': score,
-        'train': train,
-        'train-cached': lambda work: train(work, cached=True),
+        'score': lambda work: ready(scorer(work)),
+        'train': lambda work: ready(stepper(work, cached=False)),
+        'train-cached': lambda work: ready(stepper(work, cached=True)),
         'start': start,
         'memory': memory,
         'memory-train': memory_of_training,

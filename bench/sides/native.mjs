@@ -1,8 +1,12 @@
 // dinomaly-native, as its users have it: the built package.
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { costs } from './costs.mjs';
 import { batch, picture } from './inputs.mjs';
 import { peakMegabytes, serve, timed } from './protocol.mjs';
 
@@ -26,18 +30,14 @@ async function create({ network, size, threads, precision }) {
 async function score(work) {
   const model = await create(work);
   const pictures = Array.from({ length: work.batch }, () => picture(work.size));
-  const call = () => model.score(pictures);
-  await call();
-  return timed(call);
+  return timed(() => model.score(pictures));
 }
 
 /** Files to scores; or, with `decoded`, what is left of that when the pictures lie in memory in the right size. */
 async function scoreFiles(work) {
   const model = await create(work);
   const pictures = work.decoded ? work.files.map(() => picture(work.size)) : work.files;
-  const call = () => model.score(pictures);
-  await call();
-  return timed(call);
+  return timed(() => model.score(pictures));
 }
 
 /** One training run that is fed when it is to be timed, and waits for its next batch else. */
@@ -47,9 +47,7 @@ async function train(work) {
   const steps = new Steps();
   const run = model.train(steps.batches(data), { iterations: 1_000_000, onProgress: () => steps.done() });
   run.catch((error) => steps.fail(error));
-  const turn = timedSteps(steps);
-  await turn(1);
-  return turn;
+  return timedSteps(steps);
 }
 
 const timedSteps = (steps) => async (calls) => {
@@ -138,9 +136,7 @@ async function memoryOfTraining(work) {
 async function resize({ from, resize, crop }) {
   const { preparePicture } = built('image/prepare.js');
   const pixels = picture(from);
-  const call = () => preparePicture(pixels, { resize, crop });
-  await call();
-  return timed(call);
+  return timed(() => preparePicture(pixels, { resize, crop }));
 }
 
 /** The seven metrics as `evaluate` computes them, from one sort for pictures and one for pixels. */
@@ -157,8 +153,18 @@ async function metrics({ data, side }) {
     const pixel = await addon.rankingMetrics(masks, maps);
     return [auroc, ap, f1Max, pixel.auroc, pixel.ap, pixel.f1Max, await addon.aupro(masks, maps, side, side)];
   };
-  await call();
   return timed(call);
+}
+
+/** The built demo: 200 iterations, and an evaluation. */
+async function demo({ folder }) {
+  const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  return async () => {
+    const begin = performance.now();
+    const args = [program, 'demo', '--device', 'cpu', '--output', folder];
+    await promisify(execFile)(process.execPath, args);
+    return { value: (performance.now() - begin) / 1e3 };
+  };
 }
 
 /** Writes what the peers and the memory works open: an ONNX file, a model of this package. */
@@ -181,5 +187,7 @@ await serve(version, {
   'memory-train': memoryOfTraining,
   resize,
   metrics,
+  demo,
   'write-files': files,
+  ...costs(create),
 });

@@ -20,11 +20,7 @@ async function open({ onnx, threads, batch: count, size }) {
   return () => session.run({ pictures });
 }
 
-async function score(work) {
-  const call = await open(work);
-  await call();
-  return timed(call);
-}
+const score = async (work) => timed(await open(work));
 
 async function start(work) {
   return async () => {

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace dinomaly::roof {
+#include "bench/work.h"
+
+namespace dinomaly::bench {
 
 /// `matrices` independent products (m,k) (k,n), which the network computes `times` times.
 struct Product {
@@ -12,11 +14,7 @@ struct Product {
   bool weights;  // whether the right side is always the same, so that it may lie in any order
 };
 
-struct Network {
-  int64_t dim, heads, patch, encoderBlocks, decoderBlocks;  // those that are run
-};
+/// Linear layers, the patch embedding, and both products of either attention; of layers that are run.
+std::vector<Product> productsOf(const Work& work);
 
-/// Linear layers, the patch embedding, and both products of either attention.
-std::vector<Product> productsOf(const Network& network, int64_t side, int64_t batch);
-
-}  // namespace dinomaly::roof
+}  // namespace dinomaly::bench

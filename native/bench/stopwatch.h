@@ -5,9 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "roof/products.h"
+#include "bench/products.h"
 
-namespace dinomaly::roof {
+namespace dinomaly::bench {
 
 /// Of one product, each arrangement of the operands that the library may like best.
 class Stopwatch {
@@ -25,4 +25,4 @@ class Stopwatch {
   std::vector<Arrangement> arrangements_;
 };
 
-}  // namespace dinomaly::roof
+}  // namespace dinomaly::bench

@@ -1,11 +1,11 @@
-#include "roof/stopwatch.h"
+#include "bench/stopwatch.h"
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 
-namespace dinomaly::roof {
+namespace dinomaly::bench {
 namespace {
 
 using dnnl::memory;
@@ -93,4 +93,4 @@ double Stopwatch::seconds(int64_t repetitions) {
   return best;
 }
 
-}  // namespace dinomaly::roof
+}  // namespace dinomaly::bench

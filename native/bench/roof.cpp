@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "roof/products.h"
-#include "roof/stopwatch.h"
+#include "bench/products.h"
+#include "bench/stopwatch.h"
+#include "bench/work.h"
 
 namespace {
 
-using namespace dinomaly::roof;
+using namespace dinomaly::bench;
 using nlohmann::json;
 
 /// The least repetitions of a product whose best is taken.
@@ -23,17 +24,10 @@ constexpr int64_t kRepetitions = 3;
 
 using Watches = std::vector<std::pair<Product, Stopwatch>>;
 
-Watches prepare(const json& work) {
-  omp_set_num_threads(work.at("threads"));
-  const json& net = work.at("network");
-  const json& targets = net.at("targets");
-  const auto decoderBlocks = static_cast<int64_t>(targets.size());
-  const Network network{net.at("dim"), net.at("heads"), net.at("patch"), targets.back().get<int64_t>() + 1,
-                        decoderBlocks};
+Watches prepare(const Work& work) {
+  omp_set_num_threads(work.threads);
   Watches watches;
-  for (const Product& product : productsOf(network, work.at("size"), work.at("batch"))) {
-    watches.emplace_back(product, Stopwatch(product));
-  }
+  for (const Product& product : productsOf(work)) watches.emplace_back(product, Stopwatch(product));
   return watches;
 }
 
@@ -52,7 +46,7 @@ int main() {
     try {
       const json request = json::parse(line);
       if (request.at("do") == "prepare") {
-        watches = prepare(request.at("work"));
+        watches = prepare(workOf(request.at("work")));
         answer = {{"ready", true}, {"version", "oneDNN " + dinomaly::oneDnnVersion()}};
       } else {
         const int64_t calls = request.at("calls");

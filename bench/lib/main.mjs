@@ -1,6 +1,6 @@
 // The benchmark's command line.
 import { Command, InvalidArgumentError } from 'commander';
-import picomatch from 'picomatch';
+import { chosen } from './choose.mjs';
 import { jpegs, writeFiles } from './files.mjs';
 import { build, buildProfiler, installPeers, made } from './install.mjs';
 import { machineLine, machineOf } from './machine.mjs';
@@ -30,16 +30,6 @@ const program = () =>
     .option('--demo', 'also measure the demo: 200 iterations, minutes', false)
     .addHelpText('after', '\nFor JSON alone on stdout let npm be silent: npm run --silent bench -- --json');
 
-/** Those works whose names match. */
-export function chosen(works, glob) {
-  const matches = picomatch(glob);
-  const found = works.filter(({ name }) => matches(name));
-  if (found.length > 0) return found;
-  throw new Error(
-    `--only ${glob}: expected a glob that matches a work, such as ${works[0].name}; found none that does.`,
-  );
-}
-
 async function measureAll(works, rounds) {
   const rows = [];
   const versions = {};
@@ -54,10 +44,10 @@ async function measureAll(works, rounds) {
 }
 
 function print({ machine, rows }) {
-  console.log(`${machineLine(machine)}\n\n${table(rows)}`);
+  console.log(`${machineLine(machine)}\n\n${table(rows)}\n\nspread: interquartile range over median`);
   const ratio = scoringRatio(rows);
   if (ratio !== undefined)
-    console.log(`\nscoring in f32, all rows: ${ratio.toFixed(3)} x the best peer (geometric mean)`);
+    console.log(`scoring in f32, all rows: ${ratio.toFixed(3)} x the best peer (geometric mean)`);
 }
 
 function printProfiles(works, json) {

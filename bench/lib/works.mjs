@@ -39,7 +39,7 @@ function score(folder, network, size, batch, threads) {
 }
 
 /** Our own scoring in int8 against the same in f32. */
-export function scoreInt8(network, size) {
+function scoreInt8(network, size) {
   return {
     name: `score/${network}/${size}/int8/b1/t2`,
     kind: 'score',
@@ -161,6 +161,7 @@ export function allWorks(folder, jpegs) {
   );
   return [
     ...scoring,
+    ...sizes.map(([network, size]) => scoreInt8(network, size)),
     train('train'),
     train('train-cached'),
     filesToScores(jpegs),

@@ -204,8 +204,12 @@ class Dinomaly(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """RGB bytes (images, side, side, 3) to maps and scores."""
-        mean, encoded = self.encode(self.normalised(pixels))
-        maps = self.maps(encoded, self.decode(mean), pixels.shape[1])
+        return self.scored(self.normalised(pixels))
+
+    def scored(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A normalised batch (images, 3, side, side) to maps and scores."""
+        mean, encoded = self.encode(x)
+        maps = self.maps(encoded, self.decode(mean), x.shape[-1])
         return maps, image_scores(maps)
 
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Calls a function of a module in scripts/ with JSON values, in a process of its own, since those are ES modules. */
+/** Calls a function of a module, by its path from scripts/, with JSON values, in a process of its own, since those are ES modules. */
 export function callScript(module: string, name: string, ...args: unknown[]): unknown {
   const url = pathToFileURL(path.join(__dirname, '../../scripts', module)).href;
   const program = `import { ${name} } from ${JSON.stringify(url)};

@@ -1,0 +1,24 @@
+#include "bench/work.h"
+
+#include <nlohmann/json.hpp>
+
+namespace dinomaly::bench {
+
+Work workOf(const nlohmann::json& json) {
+  const nlohmann::json& network = json.at("network");
+  Work work{{}, json.at("size"), json.at("batch"), json.at("threads")};
+  EncoderConfig& encoder = work.network.encoder;
+  encoder.dim = network.at("dim");
+  encoder.heads = network.at("heads");
+  encoder.patch = network.at("patch");
+  encoder.grid = network.at("grid");
+  encoder.registers = network.at("registers");
+  encoder.targets = network.at("targets").get<std::vector<int64_t>>();
+  encoder.depth = encoder.targets.back() + 1;
+  work.network.decoderDepth = static_cast<int64_t>(encoder.targets.size());
+  work.network.groups = network.at("groups").get<std::vector<std::vector<int64_t>>>();
+  work.network.validate();
+  return work;
+}
+
+}  // namespace dinomaly::bench

@@ -42,6 +42,7 @@ Block::Block(Parameters& parameters, const std::string& name, Mixer mixer, int64
 Activations Block::forward(Backend& backend, const Activations& x, Shape shape, Tape* tape,
                            const CancelToken& cancel) const {
   const int64_t rows = shape.rows(), d = dim();
+  const bool mayRound = !tape;
   const auto scaleOf = [](const Parameter* p) { return p ? p->value.get() : nullptr; };
   Tape t;
   if (tape) {
@@ -52,14 +53,15 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   backend.layerNorm(t.n1.get(), t.mean1.get(), t.rstd1.get(), x.get(), norm1_.weight->value.get(),
                     norm1_.bias->value.get(), rows, d, eps_);
   t.qkv = backend.allocateActivations(rows * 3 * d);
-  qkv_.forward(backend, t.qkv.get(), t.n1.get(), rows);
+  qkv_.forward(backend, t.qkv.get(), t.n1.get(), rows, {nullptr, Activation::none, nullptr, nullptr, mayRound});
   cancel.check();
   t.mixed = tape ? backend.allocateActivations(rows * d) : t.n1;  // where nothing is kept, buffers serve twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
   (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   t.x1 = backend.allocateActivations(rows * d);
-  proj_.forward(backend, t.x1.get(), t.mixed.get(), rows, {nullptr, Activation::none, scaleOf(scale1_), x.get()});
+  proj_.forward(backend, t.x1.get(), t.mixed.get(), rows,
+                {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound});
   if (!tape) t.qkv.reset();
   t.n2 = tape ? backend.allocateActivations(rows * d) : t.n1;
   backend.layerNorm(t.n2.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), norm2_.weight->value.get(),
@@ -70,11 +72,12 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
     fc1_.forward(backend, t.hidden.get(), t.n2.get(), rows);
     backend.gelu(t.act.get(), t.hidden.get(), rows * 4 * d);
   } else {
-    fc1_.forward(backend, t.act.get(), t.n2.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
+    fc1_.forward(backend, t.act.get(), t.n2.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr, mayRound});
   }
   cancel.check();
   const Activations y = tape ? backend.allocateActivations(rows * d) : t.x1;
-  fc2_.forward(backend, y.get(), t.act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get()});
+  fc2_.forward(backend, y.get(), t.act.get(), rows,
+               {nullptr, Activation::none, scaleOf(scale2_), t.x1.get(), mayRound});
   cancel.check();
   if (tape) *tape = std::move(t);
   return y;

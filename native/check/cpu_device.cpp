@@ -5,24 +5,25 @@
 namespace dinomaly::check {
 namespace {
 
-/// int8 in the linear layers of one kind alone, such as encoder.fc2, whatever the network allows: what does it cost?
+/// int8 in the linear layers of one kind alone, such as encoder.fc2 or, of one block, encoder.0.fc2, whatever the
+/// network allows: what does it cost?
 class OneKind : public CpuBackend {
  public:
   explicit OneKind(std::string kind) : CpuBackend(kThreads, CpuPrecision::int8), kind_(std::move(kind)) {}
 
   void patchesFromPixels(float* y, const uint8_t* pixels, int64_t images, int64_t h, int64_t w, int64_t p) override {
-    begin("encoder.", {"patches"});
+    begin("encoder", {"patches"});
     CpuBackend::patchesFromPixels(y, pixels, images, h, w, p);
   }
   /// Of the encoder's outputs, so that the bottleneck comes next.
   void weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) override {
-    begin("decoder.", {"bottleneck.fc1", "bottleneck.fc2"});
+    begin("decoder", {"bottleneck.fc1", "bottleneck.fc2"});
     CpuBackend::weightedSum(y, xs, weights, count, size);
   }
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const FloatEpilogue& given) override {
     FloatEpilogue epilogue = given;
-    epilogue.mayRound = next() == kind_;
+    epilogue.mayRound = isWanted(count_++);
     CpuBackend::linear(y, x, w, rows, in, out, epilogue);
   }
 
@@ -35,10 +36,12 @@ class OneKind : public CpuBackend {
     first_ = std::move(first);
     count_ = 0;
   }
-  std::string next() {
-    static constexpr const char* kOfBlock[] = {"qkv", "proj", "fc1", "fc2"};
-    const size_t place = count_++;
-    return place < first_.size() ? first_[place] : blocks_ + kOfBlock[(place - first_.size()) % 4];
+  bool isWanted(size_t place) const {
+    static constexpr const char* kOfBlock[] = {".qkv", ".proj", ".fc1", ".fc2"};
+    if (place < first_.size()) return kind_ == first_[place];
+    const size_t block = (place - first_.size()) / 4;
+    const std::string layer = kOfBlock[(place - first_.size()) % 4];
+    return kind_ == blocks_ + layer || kind_ == blocks_ + "." + std::to_string(block) + layer;
   }
 
   const std::string kind_;

@@ -7,6 +7,7 @@ Linear::Linear(Parameters& parameters, const std::string& name)
 
 void Linear::forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue) const {
   epilogue.bias = bias->value.get();
+  epilogue.mayRound = epilogue.mayRound && bearsRounding;
   backend.linear(y, x, weight->value.get(), rows, in(), out(), epilogue);
 }
 

@@ -99,7 +99,7 @@ auto checked(const Call& call) {
 ByteLevels byteLevels() {
   constexpr unsigned kVnni = dnnl_cpu_isa_avx512_core_vnni;
   if ((static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & kVnni) == kVnni) return {255, 127};
-  return {255, 64};
+  return {181, 90};
 }
 
 int64_t packedBytes(int64_t k, int64_t n) {

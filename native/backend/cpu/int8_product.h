@@ -11,7 +11,8 @@ struct ByteLevels {
 };
 
 /// What the library's kernel for this processor sums without saturating. With VNNI or AMX it is all of 8 bits. AVX2's
-/// vpmaddubsw adds two products in 16 bits, so that 2 * left * right must stay below 2^15.
+/// vpmaddubsw adds two products in 16 bits, so that 2 * left * right must stay below 2^15: both sides then get about as
+/// many steps.
 ByteLevels byteLevels();
 
 /// So many products at most are summed in 32 bits.

@@ -1,5 +1,6 @@
-// node bench/int8.mjs <model.safetensors> <data set like MVTec-AD>: what int8 costs in maps and in AUROC, in linear layers of
-// one kind at a time and as precision: 'int8' does it. The model is one that this package saved; needs npm run build.
+// node bench/int8.mjs <model.safetensors> <data set like MVTec-AD> [layers...]: what int8 costs in maps and in AUROC, in linear
+// layers of one kind at a time (encoder.fc1, or of one block: encoder.0.fc1) and as precision: 'int8' does it. The model is
+// one that this package saved; needs npm run build. ONEDNN_MAX_CPU_ISA=AVX2 in the environment: as a processor without VNNI.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,6 +18,7 @@ const { openWeights } = require('../dist/weights/index.js');
 const ofBlock = ['qkv', 'proj', 'fc1', 'fc2'];
 const kinds = [
   'patches',
+  'encoder.0.fc1',
   ...ofBlock.map((layer) => `encoder.${layer}`),
   ...['fc1', 'fc2'].map((layer) => `bottleneck.${layer}`),
   ...ofBlock.map((layer) => `decoder.${layer}`),
@@ -41,7 +43,8 @@ function readResults(file) {
   const bytes = readFileSync(file);
   const start = 8 + Number(bytes.readBigUInt64LE(0));
   const head = JSON.parse(bytes.toString('utf8', 8, start));
-  const floats = ([from, to]) => new Float32Array(bytes.buffer.slice(bytes.byteOffset + start + from, bytes.byteOffset + start + to));
+  const floats = ([from, to]) =>
+    new Float32Array(bytes.buffer.slice(bytes.byteOffset + start + from, bytes.byteOffset + start + to));
   return { maps: floats(head.maps.data_offsets), scores: floats(head.scores.data_offsets) };
 }
 
@@ -69,7 +72,7 @@ function orderOf(items, scores) {
 }
 
 await script(async () => {
-  const [model, data] = process.argv.slice(2);
+  const [model, data, ...chosen] = process.argv.slice(2);
   const folder = mkdtempSync(path.join(os.tmpdir(), 'dinomaly-int8-'));
   try {
     compileTarget('dinomaly_check_cpu');
@@ -78,11 +81,18 @@ await script(async () => {
     await loaded.dispose();
     const { test } = await datasets.mvtec(data);
     const at = (name) => path.join(folder, name);
-    const pictures = await Promise.all(test.map(async ({ image }) => preparePicture(await decodeRgb(image), config.image)));
+    const pictures = await Promise.all(
+      test.map(async ({ image }) => preparePicture(await decodeRgb(image), config.image)),
+    );
     writeFileSync(at('pixels'), Buffer.concat(pictures));
     writeFileSync(at('weights'), await indexOf(path.resolve(model)));
     const run = (precision) => {
-      const flags = [...networkFlags(config), ['pixels', at('pixels')], ['weights', at('weights')], ['results', at('results')]];
+      const flags = [
+        ...networkFlags(config),
+        ['pixels', at('pixels')],
+        ['weights', at('weights')],
+        ['results', at('results')],
+      ];
       const all = flags.flatMap(([name, value]) => [`--${name}`, String(value)]);
       execFileSync(path.join(root, 'build/Release/dinomaly_check_cpu'), ['score', ...all, '--precision', precision]);
       return readResults(at('results'));
@@ -90,13 +100,20 @@ await script(async () => {
     const exact = run('f32');
     const size = exact.maps.length / test.length;
     const mapOf = (maps, i) => maps.subarray(i * size, (i + 1) * size);
-    console.log(`${test.length} pictures; linear layers in int8: least correlation of a map, of all maps, pairs swapped`);
-    for (const kind of [...kinds.map((name) => `int8:${name}`), 'int8']) {
+    console.log(
+      `${test.length} pictures; linear layers in int8: least correlation of a map, of all maps, pairs swapped`,
+    );
+    for (const kind of [...(chosen.length > 0 ? chosen : kinds).map((name) => `int8:${name}`), 'int8']) {
       const found = run(kind);
       const each = test.map((_, i) => correlation(mapOf(found.maps, i), mapOf(exact.maps, i)));
       const before = orderOf(test, exact.scores);
       const swapped = orderOf(test, found.scores).filter((order, i) => order !== before[i]).length;
-      console.log(kind.padEnd(20), Math.min(...each).toFixed(6), correlation(found.maps, exact.maps).toFixed(6), swapped);
+      console.log(
+        kind.padEnd(20),
+        Math.min(...each).toFixed(6),
+        correlation(found.maps, exact.maps).toFixed(6),
+        swapped,
+      );
     }
   } finally {
     rmSync(folder, { recursive: true });

@@ -13,7 +13,7 @@ export interface TensorSource {
 
 /** Where a model computes. */
 export type NativeDevice =
-  | { device: 'cpu'; /** 0: as many as the machine has cores. */ threads: number }
+  | { device: 'cpu'; precision: 'f32' | 'int8'; /** 0: as many as the machine has cores. */ threads: number }
   | {
       device: 'cuda';
       /** Path of the library of CUDA kernels. */

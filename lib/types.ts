@@ -59,9 +59,11 @@ export interface ImageSize {
 
 /**
  * In what matrix products are computed, and with `'bf16'` what activations are kept in; sums, weights and the optimiser's
- * state are float32 in all of them.
+ * state are float32 in all of them. `'int8'`, the CPU's alone, rounds the factors of linear layers to 8 bits where nothing is
+ * trained by them: weights with a scale for each output, activations with one for each token; their sums are exact, and all
+ * else is float32, as is everything that `train` computes behind the frozen encoder.
  */
-export type Precision = 'f32' | 'tf32' | 'bf16';
+export type Precision = 'f32' | 'tf32' | 'bf16' | 'int8';
 
 /** Names what is else searched for, to compute on a GPU. */
 export interface CudaOptions {
@@ -80,8 +82,9 @@ export interface RuntimeOptions {
    */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
   /**
-   * Default `'bf16'` on GPUs of compute capability 8.0 and newer, which have `'tf32'` too; `'f32'` on others and on the CPU,
-   * which have no other. One that the device has not throws ERR_DEVICE_UNAVAILABLE.
+   * Default `'bf16'` on GPUs of compute capability 8.0 and newer, which have `'tf32'` too; `'f32'` on others and on the CPU.
+   * The CPU alone has `'int8'`, and with it `device: 'auto'` is the CPU. One that the device has not throws
+   * ERR_DEVICE_UNAVAILABLE.
    */
   precision?: Precision;
   /** Where the search for CUDA's libraries is to end at once. Default: it is made. */

@@ -59,6 +59,13 @@ const suites = [
     count: countTable,
   },
   {
+    name: 'table of operations in int8, as a processor without VNNI computes it',
+    prepare: () => compileTarget('dinomaly_table'),
+    command: ['build/Release/dinomaly_table', 'test', '--precision', 'int8'],
+    env: { ONEDNN_MAX_CPU_ISA: 'AVX2' },
+    count: countTable,
+  },
+  {
     name: 'table of operations under AddressSanitizer and UndefinedBehaviorSanitizer',
     prepare: compileSanitized,
     command: ['build-asan/dinomaly_table', 'test', 'grad'],

@@ -38,7 +38,7 @@ export function addRuntimeOptions(command: Command): Command {
     .option('--device <name>', 'auto (a GPU if one can be used), cpu, cuda or cuda:<number>', 'auto')
     .option(
       '--precision <name>',
-      'f32, or tf32 or bf16 on a GPU of compute capability 8.0 or newer (default: bf16 there, else f32)',
+      'f32; int8 on the CPU; tf32 or bf16 on a GPU of compute capability 8.0 or newer (default: bf16 there, else f32)',
     )
     .option('--deterministic', 'the same bits from the same GPU in every process, at the cost of speed', false)
     .option('--threads <count>', 'threads to compute with (default: as many as the machine has cores)', toNumber);

@@ -12,7 +12,7 @@ export { cacheFolder, makeCacheFolder } from './cache';
 export { keepsNothing, recallTuning, tuningKeeper, type TuningKeeper } from './tuning';
 export type { CudaCandidate, CudaReport, Look } from './report';
 
-const precisions: readonly string[] = ['f32', 'tf32', 'bf16'] satisfies Precision[];
+const precisions: readonly string[] = ['f32', 'tf32', 'bf16', 'int8'] satisfies Precision[];
 
 let warned = false;
 
@@ -40,7 +40,8 @@ export async function resolveRuntime(
     throw invalid('device', `'auto', 'cpu', 'cuda' or 'cuda:<number>'`, device);
 
   const { gpus } = addon().info();
-  if (isCuda !== undefined || (device === 'auto' && gpus.length > 0 && !areHidden(around))) {
+  const mayBeGpu = device === 'auto' && precision !== 'int8' && gpus.length > 0 && !areHidden(around);
+  if (isCuda !== undefined || mayBeGpu) {
     const found = await chooseCuda(ordinal, cuda, around);
     if ('pair' in found) return onCuda(found, precision, { threads, deterministic });
     if (isCuda !== undefined) throw noGpu(device, found.text);
@@ -60,10 +61,10 @@ function checkPrecision(precision: string | undefined): Precision | undefined {
 }
 
 function onCpu(precision: Precision = 'f32', threads: number): NativeDevice {
-  if (precision === 'f32') return { device: 'cpu', threads };
+  if (precision === 'f32' || precision === 'int8') return { device: 'cpu', precision, threads };
   throw new DinomalyError(
     'ERR_DEVICE_UNAVAILABLE',
-    `precision: expected one that the CPU has ('f32'), found '${precision}'. Leave it out, or compute on a GPU.`,
+    `precision: expected one that the CPU has ('f32' or 'int8'), found '${precision}'. Leave it out, or compute on a GPU.`,
   );
 }
 
@@ -73,6 +74,12 @@ function onCuda(
   { threads, deterministic }: { threads: number; deterministic: boolean },
 ): NativeDevice {
   const { library, cublasLt } = pair;
+  if (precision === 'int8') {
+    throw new DinomalyError(
+      'ERR_DEVICE_UNAVAILABLE',
+      `precision: expected one that a GPU has ('f32', 'tf32' or 'bf16'), found 'int8'. Leave it out, or pass device: 'cpu'.`,
+    );
+  }
   const hasTensorFormats = Number(device.capability.split('.')[0]) >= 8;
   if (!hasTensorFormats && precision !== undefined && precision !== 'f32') {
     throw new DinomalyError(

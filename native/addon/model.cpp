@@ -75,7 +75,9 @@ int64_t batchCapOf(const NativeConfig& config) {
 
 /// Makes the backend that is asked for, on the session's own thread.
 Session::MakeBackend backendOf(const NativeConfig& config) {
-  if (!config.device) return [threads = config.threads] { return makeCpuBackend(threads); };
+  if (!config.device) {
+    return [threads = config.threads, precision = config.cpuPrecision] { return makeCpuBackend(threads, precision); };
+  }
   return [device = *config.device]() -> std::unique_ptr<Backend> {
     const char* const cublasLt = device.cublasLt.empty() ? nullptr : device.cublasLt.c_str();
     return makeLibraryBackend(openLibrary(device.library),

@@ -38,6 +38,13 @@ library::Precision toPrecision(Napi::Value value) {
   throw Error("ERR_INVALID_ARGUMENT", "'precision': expected f32, tf32 or bf16, found '" + precision + "'.");
 }
 
+CpuPrecision toCpuPrecision(Napi::Value value) {
+  const std::string precision = toString(value, "precision");
+  if (precision == "f32") return CpuPrecision::f32;
+  if (precision == "int8") return CpuPrecision::int8;
+  throw Error("ERR_INVALID_ARGUMENT", "'precision': expected f32 or int8, found '" + precision + "'.");
+}
+
 std::optional<LibraryDevice> toDevice(const Napi::Object& config) {
   const std::string device = toString(config.Get("device"), "device");
   if (device == "cpu") return std::nullopt;
@@ -81,6 +88,7 @@ NativeConfig toConfig(Napi::Value value) {
   }
   config.model.dropout = static_cast<float>(toNumber(object.Get("dropout"), "dropout", 0, 1));
   config.device = toDevice(object);
+  if (!config.device) config.cpuPrecision = toCpuPrecision(object.Get("precision"));
   config.threads = static_cast<int>(toInteger(object.Get("threads"), "threads", 0, 1024));
   config.model.validate();
   return config;

@@ -26,7 +26,8 @@ struct LibraryDevice {
 struct NativeConfig {
   ModelConfig model;
   int threads;
-  std::optional<LibraryDevice> device;  // none: the CPU
+  std::optional<LibraryDevice> device;  // none: the CPU, in cpuPrecision
+  CpuPrecision cpuPrecision = CpuPrecision::f32;
 };
 
 struct StepOptions {

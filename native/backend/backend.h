@@ -34,6 +34,8 @@ struct Epilogue {
   Activation activation = Activation::none;
   const float* scale = nullptr;       // (out), LayerScale
   const Element* residual = nullptr;  // (rows, out), may be y itself
+  /// Whether a backend that was asked for int8 may round x and w to bytes: not where a gradient follows.
+  bool mayRound = false;
 };
 
 /// Which of the network's dropouts; the step's numbers say the rest.
@@ -203,7 +205,10 @@ class Backend {
 /// The version of the matrix library, such as "2.6.3".
 std::string oneDnnVersion();
 
+/// int8: linear layers that may be rounded multiply bytes; all else is f32.
+enum class CpuPrecision { f32, int8 };
+
 /// threads 0: as many as the machine has cores. Throws ERR_DEVICE_UNAVAILABLE where the processor lacks AVX2.
-std::unique_ptr<Backend> makeCpuBackend(int threads);
+std::unique_ptr<Backend> makeCpuBackend(int threads, CpuPrecision precision = CpuPrecision::f32);
 
 }  // namespace dinomaly

@@ -59,7 +59,7 @@ void FloatBackend::embed(Element* y, const Element* patches, const float* cls, c
 }
 void FloatBackend::linear(Element* y, const Element* x, const float* w, int64_t rows, int64_t in, int64_t out,
                           const Epilogue& e) {
-  linear(f(y), f(x), w, rows, in, out, FloatEpilogue{e.bias, e.activation, e.scale, f(e.residual)});
+  linear(f(y), f(x), w, rows, in, out, FloatEpilogue{e.bias, e.activation, e.scale, f(e.residual), e.mayRound});
 }
 void FloatBackend::linearInputGradient(Element* dx, const Element* dy, const float* w, int64_t rows, int64_t in,
                                        int64_t out) {

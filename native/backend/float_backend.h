@@ -20,6 +20,7 @@ struct FloatEpilogue {
   const float* bias = nullptr;
   Activation activation = Activation::none;
   const float *scale = nullptr, *residual = nullptr;
+  bool mayRound = false;
 };
 struct FloatDropout {
   float rate;
@@ -81,7 +82,7 @@ class FloatBackend : public Backend {
   void fromElements(float* y, const Element* x, int64_t size) final;
   std::string tuning() final { return {}; }
   void addTuning(const char*) final {}
-  void parametersChanged() final {}
+  void parametersChanged() override {}
   void run(int64_t, const std::function<void()>& work) final { work(); }
   void forget(int64_t) final {}
 

@@ -7,6 +7,7 @@ Linear::Linear(Parameters& parameters, const std::string& name)
 
 void Linear::forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue) const {
   epilogue.bias = bias->value.get();
+  epilogue.mayRound = epilogue.mayRound && bearsRounding;
   backend.linear(y, x, weight->value.get(), rows, in(), out(), epilogue);
 }
 
@@ -47,6 +48,7 @@ void Block::normalise(Backend& backend, const Norm& norm, Element* y, float* mea
 Activations Block::forward(Backend& backend, const Activations& x, Shape shape, Tape* tape,
                            const CancelToken& cancel) const {
   const int64_t rows = shape.rows(), d = dim();
+  const bool mayRound = !tape;
   const auto scaleOf = [](const Parameter* p) { return p ? p->value.get() : nullptr; };
   Tape t;
   if (tape) {
@@ -56,14 +58,15 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   const Activations n = backend.allocateActivations(rows * d);
   normalise(backend, norm1_, n.get(), t.mean1.get(), t.rstd1.get(), x.get(), rows);
   t.qkv = backend.allocateActivations(rows * 3 * d);
-  qkv_.forward(backend, t.qkv.get(), n.get(), rows);
+  qkv_.forward(backend, t.qkv.get(), n.get(), rows, {nullptr, Activation::none, nullptr, nullptr, mayRound});
   cancel.check();
   t.mixed = tape ? backend.allocateActivations(rows * d) : n;  // where nothing is kept, buffers serve twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
   (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   t.x1 = backend.allocateActivations(rows * d);
-  proj_.forward(backend, t.x1.get(), t.mixed.get(), rows, {nullptr, Activation::none, scaleOf(scale1_), x.get()});
+  proj_.forward(backend, t.x1.get(), t.mixed.get(), rows,
+                {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound});
   if (!tape) t.qkv.reset();
   normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
   const Activations act = backend.allocateActivations(rows * 4 * d);
@@ -72,11 +75,11 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
     fc1_.forward(backend, t.hidden.get(), n.get(), rows);
     backend.gelu(act.get(), t.hidden.get(), rows * 4 * d);
   } else {
-    fc1_.forward(backend, act.get(), n.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
+    fc1_.forward(backend, act.get(), n.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr, mayRound});
   }
   cancel.check();
   const Activations y = tape ? backend.allocateActivations(rows * d) : t.x1;
-  fc2_.forward(backend, y.get(), act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get()});
+  fc2_.forward(backend, y.get(), act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get(), mayRound});
   cancel.check();
   if (tape) *tape = std::move(t);
   return y;

@@ -17,6 +17,7 @@ struct Shape {
 
 struct Linear {
   Parameter *weight, *bias;
+  bool bearsRounding = true;  // to bytes, where the epilogue allows it
   Linear(Parameters& parameters, const std::string& name);
   int64_t in() const { return weight->info.shape[1]; }
   int64_t out() const { return weight->info.shape[0]; }
@@ -43,6 +44,9 @@ class Block {
     Activations x, qkv, mixed, x1, hidden;
     Buffer mean1, rstd1, mean2, rstd2;
   };
+
+  /// Where fc1 does not bear int8.
+  void keepFc1Exact() { fc1_.bearsRounding = false; }
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;

@@ -7,9 +7,9 @@ Bottleneck::Bottleneck(Parameters& parameters, float rate)
 
 Activations Bottleneck::forward(Backend& backend, const Activations& x, int64_t rows) const {
   const Activations act = backend.allocateActivations(rows * fc1_.out());
-  fc1_.forward(backend, act.get(), x.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr});
+  fc1_.forward(backend, act.get(), x.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr, true});
   Activations y = backend.allocateActivations(rows * fc2_.out());
-  fc2_.forward(backend, y.get(), act.get(), rows);
+  fc2_.forward(backend, y.get(), act.get(), rows, {nullptr, Activation::none, nullptr, nullptr, true});
   return y;
 }
 

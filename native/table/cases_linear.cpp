@@ -20,9 +20,9 @@ Case base(const std::string& operation, const Shape& s) {
   return c;
 }
 
-/// `onto`: the residual is the result itself.
+/// `onto`: the residual is the result itself; `mayRound`: to bytes.
 Case forward(const std::string& operation, const Shape& s, bool bias, Activation activation, bool scale, bool residual,
-             bool onto = false) {
+             bool onto = false, bool mayRound = true) {
   Case c = base(operation, s);
   c.operands = {activations(onto ? Access::update : Access::write, s.rows * s.out),
                 activations(Access::read, s.rows * s.in),
@@ -31,10 +31,19 @@ Case forward(const std::string& operation, const Shape& s, bool bias, Activation
                 floats(Access::read, scale ? s.out : 0),
                 activations(Access::read, residual && !onto ? s.rows * s.out : 0)};
   c.run = [=](Backend& b, const Placed& p) {
-    b.linear(
-        p.e(0), p.e(1), p.f(2), s.rows, s.in, s.out,
-        {bias ? p.f(3) : nullptr, activation, scale ? p.f(4) : nullptr, onto ? p.e(0) : (residual ? p.e(5) : nullptr)});
+    b.linear(p.e(0), p.e(1), p.f(2), s.rows, s.in, s.out,
+             {bias ? p.f(3) : nullptr, activation, scale ? p.f(4) : nullptr,
+              onto ? p.e(0) : (residual ? p.e(5) : nullptr), mayRound});
   };
+  return c;
+}
+
+/// Rows of which each is one value: in bytes they are the largest, whose products are the first to saturate.
+Case largestBytes(const Shape& s, float sign) {
+  Case c = forward("linear of the largest bytes, " + std::string(sign < 0 ? "negative" : "positive"), s, false,
+                   Activation::none, false, false);
+  c.operands[1] = given(Kind::activations, Access::read, std::vector<float>(static_cast<size_t>(s.rows * s.in), 1));
+  c.operands[2] = evenWeight(Access::read, s.in, s.out, sign);
   return c;
 }
 
@@ -80,9 +89,13 @@ Cases linearCases() {
     all.push_back(forward("linear, bias, scale, residual", s, true, Activation::none, true, true));
     all.push_back(forward("linear, bias, onto its residual", s, true, Activation::none, false, true, true));
     all.push_back(forward("linear, bias, scale, onto its residual", s, true, Activation::none, true, true, true));
+    all.push_back(forward("linear in full, bias", s, true, Activation::none, false, false, false, false));
+    for (const float sign : {1.0f, -1.0f}) all.push_back(largestBytes(s, sign));
     all.push_back(inputGradient(s));
     all.push_back(weightGradient(s));
   }
+  all.push_back(
+      forward("linear of more than bytes can be summed", {2, 70000, 5}, true, Activation::none, false, false));
   const Shape largest{1374, 128, 1024};
   all.push_back(forward("linear, bias, gelu", largest, true, Activation::gelu, false, false));
   all.push_back(inputGradient(largest));

@@ -1,3 +1,4 @@
+#include "backend/cpu/int8_product.h"
 #include "core/error.h"
 #include "table/device.h"
 
@@ -5,13 +6,23 @@ namespace dinomaly::table {
 
 #if defined(DINOMALY_TABLE_CPU)
 
-std::vector<Device> cpuDevices() {
-  Device cpu{"cpu", "f32", [] { return makeCpuBackend(2); }, {}};
+namespace {
+
+Device cpuDevice(const std::string& name, CpuPrecision precision) {
+  Device cpu{"cpu", name, [precision] { return makeCpuBackend(2, precision); }, {}};
   for (const int threads : {1, 3}) {
     cpu.variations.push_back({"with " + std::to_string(threads) + " threads",
-                              [threads](const Work& work) { work(*makeCpuBackend(threads)); }});
+                              [=](const Work& work) { work(*makeCpuBackend(threads, precision)); }});
   }
-  return {cpu};
+  return cpu;
+}
+
+}  // namespace
+
+std::vector<Device> cpuDevices() {
+  Device int8 = cpuDevice("int8", CpuPrecision::int8);
+  int8.plain = [] { return makePlainBackend(byteLevels()); };
+  return {cpuDevice("f32", CpuPrecision::f32), int8};
 }
 
 #else

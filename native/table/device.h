@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "test/plain_backend.h"
 
 namespace dinomaly::table {
 
@@ -21,11 +22,14 @@ struct Variation {
 
 struct Device {
   std::string backend;    // cpu, cuda
-  std::string precision;  // f32, tf32, bf16
+  std::string precision;  // f32, tf32, bf16, int8
   std::function<std::unique_ptr<Backend>()> make;
   std::vector<Variation> variations;
   bool emulated = false;
+  std::function<std::unique_ptr<Backend>()> plain = [] { return makePlainBackend(); };  // what it is held against
 
+  /// Where all else than products is computed as in f32.
+  bool roundsProductsAlone() const { return precision == "tf32" || precision == "int8"; }
   std::string name() const { return backend + (emulated ? " (emulated) " : " ") + precision; }
 };
 

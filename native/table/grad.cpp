@@ -58,7 +58,7 @@ void testGradients(const Options& options, const std::vector<Device>& devices, R
   for (const Gradient& g : gradients()) {
     if (g.operation.find(options.filter) == std::string::npos) continue;
     for (const Device& device : devices) {
-      if (!g.products && device.precision == "tf32") continue;
+      if (!g.products && device.roundsProductsAlone()) continue;
       try {
         testGradient(g, device, report);
       } catch (const std::exception& error) {

@@ -41,7 +41,7 @@ void print(const Network& network, const Scoring& s) {
 }  // namespace
 
 void printModel(const Options& options) {
-  const int64_t elementBytes = options.precision == "f32" || options.precision == "tf32" ? 4 : 2;
+  const int64_t elementBytes = options.precision.empty() || options.precision == "bf16" ? 2 : 4;
   const std::vector<Kernel> kernels = options.ptxas.empty() ? std::vector<Kernel>{} : readKernels(options.ptxas);
   std::printf("roof %.1f TFLOP/s, %.2f TB/s; activations of %lld bytes\n", options.roof.flops / 1e12,
               options.roof.bytes / 1e12, static_cast<long long>(elementBytes));

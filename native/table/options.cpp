@@ -13,7 +13,7 @@ const char* const kUsage =
     "  support  what each backend takes\n"
     "  model    bytes, flops and the time that a roof allows, without running anything\n"
     "options:\n"
-    "  --backend cpu|cuda   --precision f32|tf32|bf16   --filter <part of a case's name>   --verbose\n"
+    "  --backend cpu|cuda   --precision f32|tf32|bf16|int8   --filter <part of a case's name>   --verbose\n"
     "  --roof <TFLOP/s>,<TB/s>   --ptxas <prebuilds/dinomaly-cuda<major>.ptxas.json>   both of mode model\n";
 
 namespace {
@@ -56,7 +56,7 @@ Options parseOptions(int count, const char* const* arguments) {
     if (++i == count) throw std::invalid_argument(name + ": expected a value");
     const std::string value = arguments[i];
     if (name == "--backend") expectOneOf(name, options.backend = value, {"cpu", "cuda"});
-    if (name == "--precision") expectOneOf(name, options.precision = value, {"f32", "tf32", "bf16"});
+    if (name == "--precision") expectOneOf(name, options.precision = value, {"f32", "tf32", "bf16", "int8"});
     if (name == "--filter") options.filter = value;
     if (name == "--roof") options.roof = roofOf(value);
     if (name == "--ptxas") options.ptxas = value;

@@ -1,11 +1,11 @@
 #include <cstdio>
-#include <optional>
+#include <map>
+#include <string>
 
 #include "core/error.h"
 #include "table/cases.h"
 #include "table/compare.h"
 #include "table/modes.h"
-#include "test/plain_backend.h"
 
 namespace dinomaly::table {
 namespace {
@@ -19,7 +19,7 @@ Values valuesAfter(const Case& c, Backend& backend, const Values& before) {
 /// A case's values before, and what plain loops make of them, computed once for all devices that round alike.
 struct Expected {
   Expected(const Case& c, const Device& device, const Values& values)
-      : before(roundedFor(device, c.operands, values)), after(valuesAfter(c, *makePlainBackend(), before)) {}
+      : before(roundedFor(device, c.operands, values)), after(valuesAfter(c, *device.plain(), before)) {}
   const Values before, after;
 };
 
@@ -51,13 +51,12 @@ void test(const Options& options, const std::vector<Device>& devices, Report& re
   for (const Case& c : testCases()) {
     if (!options.wants(c)) continue;
     const Values values = valuesOf(c.operands);
-    std::optional<Expected> exact, rounded;
+    std::map<std::string, Expected> expected;
     for (const Device& device : devices) {
       if (c.large && device.emulated) continue;
-      if (!c.products && device.precision == "tf32") continue;  // the same kernels as in f32
-      std::optional<Expected>& expected = device.precision == "bf16" ? rounded : exact;
-      if (!expected) expected.emplace(c, device, values);
-      testCase(c, device, *expected, report);
+      if (!c.products && device.roundsProductsAlone()) continue;  // the same kernels as in f32
+      const std::string roundsAs = device.precision == "tf32" ? "f32" : device.precision;
+      testCase(c, device, expected.try_emplace(roundsAs, c, device, values).first->second, report);
     }
   }
 }

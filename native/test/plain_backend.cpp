@@ -27,6 +27,25 @@ double geluOf(double x) {
   return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
 }
 
+/// Each row in so many steps: of the largest value to either side, or of the range of its values and 0.
+std::vector<float> roundedRows(const float* x, int64_t rows, int64_t n, int32_t levels, bool symmetric) {
+  std::vector<float> rounded;
+  for (const float* row = x; row < x + rows * n; row += n) {
+    float low = 0, high = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      low = std::min(low, symmetric ? -std::abs(row[i]) : row[i]);
+      high = std::max(high, symmetric ? std::abs(row[i]) : row[i]);
+    }
+    const float range = symmetric ? high : high - low, steps = range > 0 ? static_cast<float>(levels) / range : 0;
+    const auto stepsTo = [steps](float value) { return std::nearbyint(static_cast<double>(value) * steps); };
+    for (int64_t i = 0; i < n; ++i) {
+      const double step = std::min(stepsTo(row[i]), levels + (symmetric ? 0 : stepsTo(low)));
+      rounded.push_back(static_cast<float>(step * range / levels));
+    }
+  }
+  return rounded;
+}
+
 double cosine(const float* e, const float* d, int64_t n) {
   double ed = 0, ee = 0, dd = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -62,6 +81,7 @@ std::vector<double> interpolate(const std::vector<double>& x, int64_t h, int64_t
 
 class PlainBackend : public FloatBackend {
  public:
+  explicit PlainBackend(std::optional<ByteLevels> levels) : levels_(levels) {}
   int64_t imagesAtOnce() const override { return 1; }
   std::shared_ptr<void> allocateBytes(int64_t bytes) override {
     const auto block = std::make_shared<std::vector<double>>(static_cast<size_t>(bytes) / sizeof(double) + 1);
@@ -113,6 +133,13 @@ class PlainBackend : public FloatBackend {
 
   void linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const FloatEpilogue& e) override {
+    std::vector<float> roundedX, roundedW;
+    if (levels_ && e.mayRound && in <= kMostBytes) {
+      roundedX = roundedRows(x, rows, in, levels_->left, false);
+      roundedW = roundedRows(w, out, in, levels_->right, true);
+      x = roundedX.data();
+      w = roundedW.data();
+    }
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t o = 0; o < out; ++o) {
         double v = e.bias ? e.bias[o] : 0;
@@ -425,12 +452,15 @@ class PlainBackend : public FloatBackend {
       }
     }
   }
+
+ private:
+  const std::optional<ByteLevels> levels_;
 };
 
 }  // namespace
 
-std::unique_ptr<FloatBackend> makePlainBackend() {
-  return std::make_unique<PlainBackend>();
+std::unique_ptr<FloatBackend> makePlainBackend(std::optional<ByteLevels> levels) {
+  return std::make_unique<PlainBackend>(levels);
 }
 
 }  // namespace dinomaly

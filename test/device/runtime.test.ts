@@ -20,7 +20,7 @@ function machine(devices: string | null): { surroundings: Surroundings; library:
   return { surroundings: machineIn(here), library };
 }
 
-const onCpu = { device: 'cpu', threads: 3 };
+const onCpu = { device: 'cpu', precision: 'f32', threads: 3 };
 
 test("'cpu' looks for nothing, whatever there is", async () => {
   gpus.push('NVIDIA T4');
@@ -35,6 +35,15 @@ test("'auto' takes a GPU that is present and can be computed on", async () => {
   expect(await resolveRuntime({ threads: 3 }, surroundings)).toEqual(onGpu);
   const still = await resolveRuntime({ device: 'auto', threads: 3, deterministic: true }, surroundings);
   expect(still).toEqual({ ...onGpu, measure: false });
+});
+
+test("'int8' is the CPU's alone, so 'auto' takes it whatever GPU is present", async () => {
+  gpus.push('NVIDIA H100');
+  const { surroundings } = machine('9.0');
+  const int8 = { ...onCpu, precision: 'int8' };
+  for (const device of [undefined, 'auto', 'cpu']) {
+    expect(await resolveRuntime({ device, precision: 'int8', threads: 3 }, surroundings)).toEqual(int8);
+  }
 });
 
 test.each(['', ' ', '-1', 'NoDevFiles'])(
@@ -127,7 +136,8 @@ test.each([
     /'bf16' expected a GPU of compute capability 8\.0 or newer, found G+ \(7\.5\)/,
   ],
   [{ device: 'cuda', precision: 'tf32' }, /'tf32' expected a GPU of compute capability 8\.0/],
-  [{ device: 'cpu', precision: 'bf16' }, /expected one that the CPU has \('f32'\), found 'bf16'/],
+  [{ device: 'cpu', precision: 'bf16' }, /expected one that the CPU has \('f32' or 'int8'\), found 'bf16'/],
+  [{ device: 'cuda', precision: 'int8' }, /expected one that a GPU has \('f32', 'tf32' or 'bf16'\), found 'int8'/],
   [{ precision: 'tf32' }, /expected one that the CPU has/],
 ])('%j on a machine without it is unavailable', async (options, message) => {
   const error = await rejection(resolveRuntime(options, machine('7.5').surroundings), 'ERR_DEVICE_UNAVAILABLE');
@@ -137,7 +147,7 @@ test.each([
 test.each([
   [{ device: 'tpu' }, /device: expected 'auto'.*found 'tpu'/],
   [{ device: 'cuda:' }, /device: .*found 'cuda:'/],
-  [{ device: 'cuda', precision: 'f16' }, /precision: expected 'f32', 'tf32', 'bf16', found 'f16'/],
+  [{ device: 'cuda', precision: 'f16' }, /precision: expected 'f32', 'tf32', 'bf16', 'int8', found 'f16'/],
 ])('%j is no device or precision', async (options, message) => {
   const error = await rejection(resolveRuntime(options, machine(null).surroundings), 'ERR_INVALID_ARGUMENT');
   expect(error.message).toMatch(message);

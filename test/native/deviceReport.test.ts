@@ -66,6 +66,11 @@ test.each([
   ['Model: ordinal', () => new (addon().Model)({ ...cuda, ordinal: -1 }), /'ordinal': expected an integer from 0/],
   ['Model: measure', () => new (addon().Model)({ ...cuda, measure: 1 as never }), /'measure': expected true or false/],
   ['Model: precision', () => new (addon().Model)({ ...cuda, precision: 'f16' as never }), /expected f32, tf32 or bf16/],
+  [
+    'Model: precision of the CPU',
+    () => new (addon().Model)({ ...config, precision: 'bf16' as never }),
+    /expected f32 or int8/,
+  ],
 ])('refuses %s', async (_, call, message) => {
   expect(await errorOf(call)).toMatchObject({
     code: 'ERR_INVALID_ARGUMENT',

@@ -11,6 +11,7 @@ export const config: NativeConfig = {
   groups: [[0], [1]],
   dropout: 0.2,
   device: 'cpu',
+  precision: 'f32',
   threads: 2,
 };
 

@@ -8,7 +8,7 @@
 
 namespace dinomaly {
 
-std::unique_ptr<Backend> makeCpuBackend(int threads) {
+std::unique_ptr<Backend> makeCpuBackend(int threads, CpuPrecision precision) {
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) {
     throw Error("ERR_DEVICE_UNAVAILABLE",
@@ -16,7 +16,7 @@ std::unique_ptr<Backend> makeCpuBackend(int threads) {
   }
 #endif
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::make_unique<CpuBackend>(threads > 0 ? threads : std::max(1, cores));
+  return std::make_unique<CpuBackend>(threads > 0 ? threads : std::max(1, cores), precision);
 }
 
 }  // namespace dinomaly

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/buffer_pool.h"
+#include "backend/cpu/int8_weights.h"
 #include "backend/float_backend.h"
 #include "core/thread_pool.h"
 
@@ -9,7 +10,7 @@ namespace dinomaly {
 
 class CpuBackend : public FloatBackend {
  public:
-  explicit CpuBackend(int threads);
+  CpuBackend(int threads, CpuPrecision precision);
   int64_t imagesAtOnce() const override { return 1; }  // one picture fills all cores, and its activations stay in cache
 
   // memory.cpp
@@ -69,9 +70,17 @@ class CpuBackend : public FloatBackend {
   void stableAdamW(float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
                    const OptimizerStep& step) override;
 
+  // int8_linear.cpp
+  void parametersChanged() override;
+
  private:
+  /// linear() of bytes; rounds x row by row.
+  void linearOfBytes(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
+                     const FloatEpilogue& epilogue);
+
   ThreadPool threads_;
   std::shared_ptr<BufferPool> pool_;
+  std::unique_ptr<Int8Weights> bytes_;  // null: all is f32
 };
 
 }  // namespace dinomaly

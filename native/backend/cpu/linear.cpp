@@ -68,6 +68,7 @@ void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_
 
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                         const FloatEpilogue& e) {
+  if (bytes_ && e.mayRound && in <= kMostBytes) return linearOfBytes(y, x, w, rows, in, out, e);
   const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
   forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];

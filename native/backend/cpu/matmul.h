@@ -1,4 +1,4 @@
-// Matrix products on oneDNN, which is used in this file's source alone.
+// Matrix products of floats on oneDNN, which is used in this file's source and int8_product.cpp alone.
 #pragma once
 
 #include <cstdint>

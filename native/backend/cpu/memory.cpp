@@ -17,9 +17,11 @@ void giveBack(void* block) noexcept {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads)
-    : threads_(threads),
-      pool_(std::make_shared<BufferPool>(BufferPool::Source{takeAligned, giveBack}, kMaxIdleBytes)) {}
+CpuBackend::CpuBackend(int threads, CpuPrecision precision)
+    : threads_(threads), pool_(std::make_shared<BufferPool>(BufferPool::Source{takeAligned, giveBack}, kMaxIdleBytes)) {
+  if (precision != CpuPrecision::int8) return;
+  bytes_ = std::make_unique<Int8Weights>(threads_, [this](int64_t bytes) { return allocateBytes(bytes); });
+}
 
 std::shared_ptr<void> CpuBackend::allocateBytes(int64_t bytes) {
   return pool_->allocateBytes(bytes);

@@ -37,6 +37,7 @@ double CpuBackend::squaredNorm(const float* x, int64_t size) {
 
 void CpuBackend::stableAdamW(float* p, float* m, float* v, float* vmax, const float* g, int64_t size,
                              const OptimizerStep& s) {
+  if (bytes_) bytes_->drop(p);
   const auto t = static_cast<double>(s.t);
   const auto beta1 = static_cast<float>(s.beta1), beta2 = static_cast<float>(s.beta2);
   const auto rest1 = static_cast<float>(1 - s.beta1), rest2 = static_cast<float>(1 - s.beta2);

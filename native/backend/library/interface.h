@@ -10,7 +10,7 @@
 namespace dinomaly::library {
 
 /// Raised with every change of what this header says.
-constexpr uint32_t kInterfaceVersion = 1;
+constexpr uint32_t kInterfaceVersion = 2;
 
 constexpr int32_t kMostDevices = 16;
 
@@ -100,7 +100,7 @@ struct Plain<void (Backend::*)(Arguments...)> {
 };
 
 // What crosses beside this header's own structs: whoever changes one raises kInterfaceVersion and these.
-static_assert(sizeof(Epilogue) == 32 && sizeof(Dropout) == 8 && sizeof(TrainedTensor) == 48);
+static_assert(sizeof(Epilogue) == 40 && sizeof(Dropout) == 8 && sizeof(TrainedTensor) == 48);
 static_assert(sizeof(StepNumbers) == 80 && sizeof(StepOutcome) == 24 && sizeof(MemoryState) == 16);
 
 /// Functions that return an int32_t return 0, or another number when they failed and filled the failure.

@@ -1,0 +1,116 @@
+// Linear layers of bytes: activations are rounded as they come, each row (token) with a scale and a zero point of its
+// own, so that a row's result depends on nothing but that row.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/int8_product.h"
+#include "backend/cpu/vector_math.h"
+
+namespace dinomaly {
+namespace {
+
+/// Rows of a thread's share of a product, whose sums then stay in the second-level cache.
+constexpr int64_t kTileRows = 72;
+/// Rows that are rounded at a time.
+constexpr int64_t kRoundedRows = 16;
+
+/// A row is about scale * (bytes - zero).
+struct RowScale {
+  float scale;
+  int32_t zero;
+};
+
+/// The integer nearest to x * by, which must be below 2^22; of a NaN any.
+inline int32_t scaledToInteger(float x, float by) {
+  const float shifted = std::fma(x, by, 12582912.0f);  // adding 1.5 * 2^23 rounds to an integer, the low bits
+  int32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  return bits - 0x4B400000;
+}
+
+/// A value that is not finite makes the scale NaN, and so the row's results.
+RowScale roundRow(uint8_t* bytes, const float* x, int64_t n, int32_t levels) {
+  float low = 0, high = 0, check = 0;
+#pragma omp simd reduction(min : low) reduction(max : high) reduction(+ : check)
+  for (int64_t i = 0; i < n; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+    check += x[i] * 0.0f;
+  }
+  const float range = high - low, inverse = range > 0 ? static_cast<float>(levels) / range : 0;
+  const int32_t zero = -scaledToInteger(low, inverse);
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t byte = scaledToInteger(x[i], inverse) + zero;
+    bytes[i] = static_cast<uint8_t>(std::min(std::max(byte, 0), levels));
+  }
+  return {range / static_cast<float>(levels) + check, zero};
+}
+
+/// The parts of an epilogue that are there, as bits.
+constexpr unsigned kBias = 1, kGelu = 2, kScale = 4, kResidual = 8, kAllParts = 15;
+
+/// One row of a tile, back in f32 while it lies in cache: y = residual + scale * act(product + bias). Everything but
+/// `row` begins at the tile's first column.
+template <unsigned kParts>
+void finishRow(float* y, const int32_t* sums, int64_t n, RowScale row, const float* scales, const int32_t* zeroSums,
+               const FloatEpilogue& e) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) {
+    float v = static_cast<float>(sums[j] - row.zero * zeroSums[j]) * (row.scale * scales[j]);
+    if constexpr ((kParts & kBias) != 0) v += e.bias[j];
+    if constexpr ((kParts & kGelu) != 0) v = geluOf(v);
+    if constexpr ((kParts & kScale) != 0) v *= e.scale[j];
+    if constexpr ((kParts & kResidual) != 0) v += e.residual[j];
+    y[j] = v;
+  }
+}
+
+using FinishRow = decltype(&finishRow<0>);
+
+template <unsigned... kParts>
+FinishRow finishOf(const FloatEpilogue& e, std::integer_sequence<unsigned, kParts...>) {
+  static constexpr FinishRow kAll[] = {finishRow<kParts>...};
+  return kAll[(e.bias ? kBias : 0u) | (e.activation == Activation::gelu ? kGelu : 0u) | (e.scale ? kScale : 0u) |
+              (e.residual ? kResidual : 0u)];
+}
+
+}  // namespace
+
+void CpuBackend::parametersChanged() {
+  if (bytes_) bytes_->clear();
+}
+
+void CpuBackend::linearOfBytes(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
+                               const FloatEpilogue& e) {
+  const ByteWeights& weights = bytes_->of(w, in, out);
+  const auto rounded = std::static_pointer_cast<uint8_t>(allocateBytes(rows * in));
+  const auto scales = std::static_pointer_cast<RowScale>(allocateBytes(rows * int64_t{sizeof(RowScale)}));
+  const int32_t levels = byteLevels().left;
+  threads_.runBlocks(rows, kRoundedRows, [&](int64_t first, int64_t end) {
+    for (int64_t r = first; r < end; ++r) {
+      scales.get()[r] = roundRow(rounded.get() + r * in, x + r * in, in, levels);
+    }
+  });
+  const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
+  const int64_t cuts = (rows + kTileRows - 1) / kTileRows, height = (rows + cuts - 1) / cuts;
+  const int64_t down = (rows + height - 1) / height, across = (out + kByteColumns - 1) / kByteColumns;
+  threads_.run(down * across, [&](int64_t tile) {
+    alignas(64) thread_local int32_t sums[kTileRows * kByteColumns];
+    const int64_t row = tile % down * height, block = tile / down, column = block * kByteColumns;
+    const int64_t m = std::min(height, rows - row), n = std::min(kByteColumns, out - column);
+    multiplyBytes(sums, rounded.get() + row * in, weights.block(block), m, n, in);
+    const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
+    for (int64_t i = 0; i < m; ++i) {
+      const int64_t at = (row + i) * out + column;
+      finish(y + at, sums + i * n, n, scales.get()[row + i], weights.scales.data() + column,
+             weights.sums.data() + column,
+             {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
+    }
+  });
+}
+
+}  // namespace dinomaly

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/epilogue.h"
 #include "backend/cpu/int8_product.h"
-#include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
 namespace {
@@ -50,33 +49,18 @@ RowScale roundRow(uint8_t* bytes, const float* x, int64_t n, int32_t levels) {
   return {range / static_cast<float>(levels) + check, zero};
 }
 
-/// The parts of an epilogue that are there, as bits.
-constexpr unsigned kBias = 1, kGelu = 2, kScale = 4, kResidual = 8, kAllParts = 15;
-
-/// One row of a tile, back in f32 while it lies in cache: y = residual + scale * act(product + bias). Everything but
-/// `row` begins at the tile's first column.
+/// Finishes one row of a tile, back in f32. Everything but `row` begins at the tile's first column.
 template <unsigned kParts>
-void finishRow(float* y, const int32_t* sums, int64_t n, RowScale row, const float* scales, const int32_t* zeroSums,
-               const FloatEpilogue& e) {
+struct Row {
+  static void finish(float* y, const int32_t* sums, int64_t n, RowScale row, const float* scales,
+                     const int32_t* zeroSums, const FloatEpilogue& e) {
 #pragma omp simd
-  for (int64_t j = 0; j < n; ++j) {
-    float v = static_cast<float>(sums[j] - row.zero * zeroSums[j]) * (row.scale * scales[j]);
-    if constexpr ((kParts & kBias) != 0) v += e.bias[j];
-    if constexpr ((kParts & kGelu) != 0) v = geluOf(v);
-    if constexpr ((kParts & kScale) != 0) v *= e.scale[j];
-    if constexpr ((kParts & kResidual) != 0) v += e.residual[j];
-    y[j] = v;
+    for (int64_t j = 0; j < n; ++j) {
+      const float v = static_cast<float>(sums[j] - row.zero * zeroSums[j]) * (row.scale * scales[j]);
+      y[j] = finished<kParts>(v, e, j);
+    }
   }
-}
-
-using FinishRow = decltype(&finishRow<0>);
-
-template <unsigned... kParts>
-FinishRow finishOf(const FloatEpilogue& e, std::integer_sequence<unsigned, kParts...>) {
-  static constexpr FinishRow kAll[] = {finishRow<kParts>...};
-  return kAll[(e.bias ? kBias : 0u) | (e.activation == Activation::gelu ? kGelu : 0u) | (e.scale ? kScale : 0u) |
-              (e.residual ? kResidual : 0u)];
-}
+};
 
 }  // namespace
 
@@ -95,7 +79,7 @@ void CpuBackend::linearOfBytes(float* y, const float* x, const float* w, int64_t
       scales.get()[r] = roundRow(rounded.get() + r * in, x + r * in, in, levels);
     }
   });
-  const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
+  const auto finish = finishOf<Row>(e);
   const int64_t cuts = (rows + kTileRows - 1) / kTileRows, height = (rows + cuts - 1) / cuts;
   const int64_t down = (rows + height - 1) / height, across = (out + kByteColumns - 1) / kByteColumns;
   threads_.run(down * across, [&](int64_t tile) {
@@ -103,12 +87,10 @@ void CpuBackend::linearOfBytes(float* y, const float* x, const float* w, int64_t
     const int64_t row = tile % down * height, block = tile / down, column = block * kByteColumns;
     const int64_t m = std::min(height, rows - row), n = std::min(kByteColumns, out - column);
     multiplyBytes(sums, rounded.get() + row * in, weights.block(block), m, n, in);
-    const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
     for (int64_t i = 0; i < m; ++i) {
       const int64_t at = (row + i) * out + column;
       finish(y + at, sums + i * n, n, scales.get()[row + i], weights.scales.data() + column,
-             weights.sums.data() + column,
-             {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
+             weights.sums.data() + column, partOf(e, column, at));
     }
   });
 }

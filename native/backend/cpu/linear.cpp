@@ -1,10 +1,9 @@
 #include <algorithm>
-#include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/epilogue.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/product.h"
-#include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
 namespace {
@@ -23,32 +22,14 @@ void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
   });
 }
 
-/// The parts of an epilogue that are there, as bits.
-constexpr unsigned kBias = 1, kGelu = 2, kScale = 4, kResidual = 8, kAllParts = 15;
-
-/// Finishes one row of a tile while it lies in cache: y = residual + scale * act(product + bias). `e` begins at the
-/// tile's first column.
+/// Finishes one row of a tile; `e` begins at the tile's first column.
 template <unsigned kParts>
-void finishRow(float* y, const float* product, int64_t n, const FloatEpilogue& e) {
+struct Row {
+  static void finish(float* y, const float* product, int64_t n, const FloatEpilogue& e) {
 #pragma omp simd
-  for (int64_t j = 0; j < n; ++j) {
-    float v = product[j];
-    if constexpr ((kParts & kBias) != 0) v += e.bias[j];
-    if constexpr ((kParts & kGelu) != 0) v = geluOf(v);
-    if constexpr ((kParts & kScale) != 0) v *= e.scale[j];
-    if constexpr ((kParts & kResidual) != 0) v += e.residual[j];
-    y[j] = v;
+    for (int64_t j = 0; j < n; ++j) y[j] = finished<kParts>(product[j], e, j);
   }
-}
-
-using FinishRow = decltype(&finishRow<0>);
-
-template <unsigned... kParts>
-FinishRow finishOf(const FloatEpilogue& e, std::integer_sequence<unsigned, kParts...>) {
-  static constexpr FinishRow kAll[] = {finishRow<kParts>...};
-  return kAll[(e.bias ? kBias : 0u) | (e.activation == Activation::gelu ? kGelu : 0u) | (e.scale ? kScale : 0u) |
-              (e.residual ? kResidual : 0u)];
-}
+};
 
 /// body(j) for the first column of each panel.
 template <typename Body>
@@ -69,15 +50,13 @@ void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                         const FloatEpilogue& e) {
   if (bytes_ && e.mayRound && in <= kMostBytes) return linearOfBytes(y, x, w, rows, in, out, e);
-  const FinishRow finish = finishOf(e, std::make_integer_sequence<unsigned, kAllParts + 1>());
+  const auto finish = finishOf<Row>(e);
   forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
     alignas(64) thread_local float product[kTileRows * kTileCols];
     multiplyPanels({product, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in);
-    const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
     for (int64_t i = 0; i < m; ++i) {
       const int64_t at = (row + i) * out + column;
-      finish(y + at, product + i * kTileCols, n,
-             {from(e.bias, column), e.activation, from(e.scale, column), from(e.residual, at)});
+      finish(y + at, product + i * kTileCols, n, partOf(e, column, at));
     }
   });
 }

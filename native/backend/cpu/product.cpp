@@ -8,7 +8,8 @@
 namespace dinomaly {
 namespace {
 
-/// As much of k as is multiplied at a time: 48 KiB of a panel, which the second-level cache keeps for all rows of a tile.
+/// As much of k as is multiplied at a time: 48 KiB of a panel, which the second-level cache keeps for all rows of a
+/// tile.
 constexpr int64_t kDepth = 768;
 
 constexpr int64_t kMostPanels = 2;

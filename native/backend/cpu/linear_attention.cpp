@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -23,7 +24,8 @@ struct Head {
     q.resize(static_cast<size_t>(tokens * d));
     k.resize(q.size());
     kv.resize(static_cast<size_t>(d * d));
-    sum.assign(static_cast<size_t>(d), 0.0f);
+    sum.resize(static_cast<size_t>(d));
+    std::fill(sum.begin(), sum.end(), 0.0f);
     share.resize(static_cast<size_t>(tokens));
     for (int64_t t = 0; t < tokens; ++t) {
       const float* in = qkv + t * 3 * dim;
@@ -77,7 +79,8 @@ void CpuBackend::linearAttentionGradient(float* dqkv, const float* dy, const flo
     u.resize(h.q.size());
     du.resize(h.q.size());
     dkv.resize(h.kv.size());
-    dsum.assign(static_cast<size_t>(d), 0.0f);
+    dsum.resize(static_cast<size_t>(d));
+    std::fill(dsum.begin(), dsum.end(), 0.0f);
     multiply(u.data(), d, {h.q.data(), d}, {h.kv.data(), d}, tokens, d, d);
     for (int64_t t = 0; t < tokens; ++t) {
       const float share = h.share[static_cast<size_t>(t)];

@@ -188,7 +188,9 @@ export class Dinomaly {
       // Here, since few programs export and all would wait for protobuf to be loaded; an import() would have to name a file of dist.
       // eslint-disable-next-line @typescript-eslint/no-require-imports
       const { exportOnnx } = require('./onnx/export') as typeof import('./onnx/export');
-      await exportOnnx(file, config, await native.stateDict(), settings);
+      await exportOnnx(file, config, await native.stateDict(), settings, () => {
+        if (this.#disposal) throw disposedError();
+      });
     });
   }
 

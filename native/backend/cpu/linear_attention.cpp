@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -24,8 +23,7 @@ struct Head {
     q.resize(static_cast<size_t>(tokens * d));
     k.resize(q.size());
     kv.resize(static_cast<size_t>(d * d));
-    sum.resize(static_cast<size_t>(d));
-    std::fill(sum.begin(), sum.end(), 0.0f);
+    sum.assign(static_cast<size_t>(d), 0.0f);
     share.resize(static_cast<size_t>(tokens));
     for (int64_t t = 0; t < tokens; ++t) {
       const float* in = qkv + t * 3 * dim;
@@ -79,8 +77,7 @@ void CpuBackend::linearAttentionGradient(float* dqkv, const float* dy, const flo
     u.resize(h.q.size());
     du.resize(h.q.size());
     dkv.resize(h.kv.size());
-    dsum.resize(static_cast<size_t>(d));
-    std::fill(dsum.begin(), dsum.end(), 0.0f);
+    dsum.assign(static_cast<size_t>(d), 0.0f);
     multiply(u.data(), d, {h.q.data(), d}, {h.kv.data(), d}, tokens, d, d);
     for (int64_t t = 0; t < tokens; ++t) {
       const float share = h.share[static_cast<size_t>(t)];

@@ -83,7 +83,7 @@ void check(const ProductKernel& kernel) {
 }
 
 /// A product that is no multiple of anything in any direction, deeper than what is multiplied at a time.
-constexpr int64_t kM = 29, kN = 53, kK = 805, kApart = 1024;  // rows that far apart collide, and are gathered
+constexpr int64_t kM = 29, kN = 53, kK = 1700, kApart = 2048;  // rows that far apart collide, and are gathered
 
 struct Sides {
   std::vector<float> apart = noise(kM * kApart, 3), together, strips, weights = noise(kN * kK, 4), right = weights;

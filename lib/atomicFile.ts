@@ -7,12 +7,13 @@ import { DinomalyError } from './errors';
 /**
  * Writes to a temporary file in the same folder and renames it when all is on disk; what lay there stays whole until then.
  *
- * @throws ERR_IO
+ * @throws ERR_IO; a DinomalyError of `pieces` as it is
  */
 export async function writeAtomically(file: string, pieces: Iterable<Uint8Array>): Promise<void> {
   try {
     await write(file, pieces);
   } catch (cause) {
+    if (cause instanceof DinomalyError) throw cause;
     throw new DinomalyError(
       'ERR_IO',
       `'${file}' could not be written: ${(cause as Error).message}. ` +

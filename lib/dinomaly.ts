@@ -186,10 +186,12 @@ export class Dinomaly {
       const file = parse(text, path, 'exportOnnx.path');
       const settings = checkExportOptions(options);
       const { native, config } = this.#network;
-      // Here, since few programs export and all would wait for protobuf to be loaded.
+      // Here, since few programs export and all would wait for protobuf to be loaded; an import() would have to name a file of dist.
       // eslint-disable-next-line @typescript-eslint/no-require-imports
       const { exportOnnx } = require('./onnx/export') as typeof import('./onnx/export');
-      await exportOnnx(file, config, await native.stateDict(), settings);
+      await exportOnnx(file, config, await native.stateDict(), settings, () => {
+        if (this.#disposal) throw disposedError();
+      });
     });
   }
 

@@ -15,7 +15,7 @@ export const errorCodes = {
   ERR_DISPOSED: 'The model was disposed of',
   ERR_BUSY: 'The model is training already',
   ERR_IO: 'A file could not be written; the one that was there before is untouched',
-  ERR_ADDON: 'The native addon could not be loaded',
+  ERR_ADDON: "The native addon, or sharp's, could not be loaded",
   ERR_INTERNAL: 'A bug in this package',
 } as const;
 

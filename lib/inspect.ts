@@ -27,7 +27,7 @@ export interface MachineReport {
   threads: number;
   /** The processor's instructions that matter here: `x86-64`, `avx2` or `avx512`. */
   isa: string;
-  /** Version of oneDNN, which multiplies the matrices inside attention. */
+  /** Version of oneDNN, which multiplies the matrices inside linear attention, and those of bytes. */
   oneDNN: string;
   /** Folder of downloaded encoders; null: the user has no home folder that it could be in. */
   hubCache: string | null;

@@ -44,7 +44,8 @@ export function f1Max(labels: Values, scores: Values): Promise<number> {
  * @param masks all pictures' masks, row by row, above 0: defective; or one list per picture
  * @param maps the anomaly maps, in the same order
  * @param size width and height of one map
- * @returns 0 to 1; NaN when no pixel, or every pixel, is defective
+ * @returns 0 to 1; NaN when no pixel, or every pixel, is defective, or no threshold has a rate of false positives between 0
+ *   and 0.3
  * @throws ERR_INVALID_ARGUMENT when lengths differ, no multiple of the size, or a value is not finite
  */
 export function aupro(masks: Values, maps: Values, size: MapSize): Promise<number> {

@@ -114,3 +114,16 @@ test('what cannot be decoded is named', async () => {
   await rejection(decodeRgb(Buffer.alloc(0)), 'ERR_IMAGE_UNREADABLE');
   await rejection(decodeRgb(folder), 'ERR_IMAGE_UNREADABLE');
 });
+
+test('without sharp nothing but raw pictures is taken, and the error says what to do', async () => {
+  jest.doMock('sharp', () => {
+    throw new Error('Could not load the "sharp" module');
+  });
+  try {
+    const { message } = await rejection(decodeRgb(Buffer.from('any')), 'ERR_ADDON');
+    expect(message).toMatch(/Could not load the "sharp" module.*omit=optional/);
+    expect(await pixelsOf({ data: Uint8Array.of(5, 6, 7), width: 1, height: 1, channels: 3 })).toEqual([5, 6, 7]);
+  } finally {
+    jest.dontMock('sharp');
+  }
+});

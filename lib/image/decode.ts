@@ -21,7 +21,16 @@ type Pipeline = ReturnType<typeof Sharp>;
 
 /** libvips takes as much time and memory to load as this package: it comes with the first picture that is not raw. */
 async function loadDecoder(): Promise<typeof Sharp> {
-  return (await import('sharp')).default;
+  try {
+    return (await import('sharp')).default;
+  } catch (cause) {
+    throw new DinomalyError(
+      'ERR_ADDON',
+      `sharp, which decodes pictures, could not be loaded: ${(cause as Error).message.trim()} ` +
+        'Expected: its binary for this platform, an optional dependency that npm installs (without --omit=optional).',
+      { cause },
+    );
+  }
 }
 
 /** What to call a picture in a message: its path, or what it is. */
@@ -36,7 +45,7 @@ export function nameOf(image: ImageInput): string {
  * 16 bits are cut to their upper 8, CMYK goes through libvips' own profile, and EXIF orientation is applied, so that
  * what is scored is what a person sees. JPEG pixels may differ from Pillow's by the decoder's rounding.
  *
- * @throws ERR_IMAGE_UNREADABLE naming the picture, ERR_INVALID_ARGUMENT for what is no picture at all
+ * @throws ERR_IMAGE_UNREADABLE naming the picture, ERR_INVALID_ARGUMENT for what is no picture at all, ERR_ADDON without sharp
  */
 export async function decodeRgb(image: ImageInput): Promise<Pixels> {
   checkImage(image);

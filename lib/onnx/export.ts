@@ -23,6 +23,7 @@ const deviation = [0.229, 0.224, 0.225];
  * Writes what turns `pictures` (B,3,crop,crop), normalised, into `map` (B,1,256,256) and `score` (B).
  *
  * @param state all parameters by their released names
+ * @param check called before every piece; throws when nothing more is to be written
  * @throws ERR_IO, ERR_INVALID_ARGUMENT for a network that no ONNX file can hold
  */
 export async function exportOnnx(
@@ -30,12 +31,20 @@ export async function exportOnnx(
   config: ModelConfig,
   state: Record<string, Tensor>,
   settings: ExportSettings,
+  check: () => void,
 ): Promise<void> {
   const { version } = JSON.parse(await readFile(path.join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   };
   const { pieces } = await encodeExport(config, state, settings, version);
-  await writeAtomically(file, pieces);
+  await writeAtomically(file, checked(pieces, check));
+}
+
+function* checked<T>(pieces: Iterable<T>, check: () => void): Iterable<T> {
+  for (const piece of pieces) {
+    check();
+    yield piece;
+  }
 }
 
 /** In three parts, between which the event loop turns. */

@@ -30,8 +30,8 @@ struct TensorSource {
 /// process cuts short kills this one.
 class TensorReader {
  public:
-  /// The source's numbers as f32, until the next call. Throws ERR_FILE_NOT_FOUND when a file cannot be opened, ERR_FILE_FORMAT when the
-  /// parts do not make up the shape or a file ends too early.
+  /// The source's numbers as f32, until the next call. Throws ERR_FILE_NOT_FOUND when a file cannot be opened,
+  /// ERR_FILE_FORMAT when the parts do not make up the shape or a file ends too early.
   const std::vector<float>& read(const TensorSource& source);
 
  private:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "backend/cpu/panels.h"
 #include "backend/cpu/product_kernel.h"
 #include "noise.h"
 
@@ -81,11 +82,75 @@ void check(const ProductKernel& kernel) {
   }
 }
 
+/// A product that is no multiple of anything in any direction, deeper than what is multiplied at a time.
+constexpr int64_t kM = 29, kN = 53, kK = 1700, kApart = 2048;  // rows that far apart collide, and are gathered
+
+struct Sides {
+  std::vector<float> apart = noise(kM * kApart, 3), together, strips, weights = noise(kN * kK, 4), right = weights;
+  Sides() : together(kM * kK), strips((kM + kStripRows) * kK) {
+    std::vector<float> columns(kM * kK);
+    for (int64_t i = 0; i < kM; ++i) {
+      for (int64_t p = 0; p < kK; ++p) {
+        const float x = apart[static_cast<size_t>(i * kApart + p)];
+        together[static_cast<size_t>(i * kK + p)] = columns[static_cast<size_t>(p * kM + i)] = x;
+      }
+    }
+    packStrips(strips.data(), columns.data(), kK, kM, 0, kM);
+    for (int64_t j = 0; j < kN; j += kPanelCols) packWeightPanel(right.data(), weights.data(), kK, kK, kN, j);
+  }
+};
+
+std::vector<float> intoRows(const ProductKernel& kernel, const LeftSide& left, const Sides& sides) {
+  std::vector<float> c(kM * kN);
+  multiplyPanels(kernel, {c.data(), kN}, left, sides.right.data(), kM, kN, kK);
+  return c;
+}
+
+/// Into rows 6 on of panels, and from there into rows.
+std::vector<float> intoPanels(const ProductKernel& kernel, const LeftSide& left, const Sides& sides) {
+  constexpr int64_t kFirst = 6, kHeight = kFirst + kM + 3;
+  std::vector<float> panels(kHeight * kN), c;
+  multiplyPanels(kernel, {panels.data(), 0, kFirst, kHeight}, left, sides.right.data(), kM, kN, kK);
+  for (int64_t i = 0; i < kM; ++i) {
+    for (int64_t j = 0; j < kN; ++j) {
+      const int64_t column = j % kPanelCols, begin = j - column;
+      c.push_back(panels[static_cast<size_t>(begin * kHeight + (kFirst + i) * panelWidth(kN, begin) + column)]);
+    }
+  }
+  return c;
+}
+
 }  // namespace
 
 TEST_CASE("product kernels give the bits of one chain of fused multiplications, whatever vectors they use") {
   check(avx2Product());
   if (__builtin_cpu_supports("avx512f")) check(avx512Product());
+}
+
+TEST_CASE("multiplyPanels gives the same bits with every kernel, from and into every order") {
+  const Sides sides;
+  const std::vector<float> expected = intoRows(avx2Product(), {sides.together.data(), kK, kK}, sides);
+  for (int64_t i = 0; i < kM; ++i) {
+    for (int64_t j = 0; j < kN; ++j) {
+      double sum = 0;
+      for (int64_t p = 0; p < kK; ++p) {
+        sum += static_cast<double>(sides.together[static_cast<size_t>(i * kK + p)]) *
+               static_cast<double>(sides.weights[static_cast<size_t>(j * kK + p)]);
+      }
+      CHECK(std::abs(static_cast<double>(expected[static_cast<size_t>(i * kN + j)]) - sum) < 1e-4);
+    }
+  }
+  std::vector<ProductKernel> kernels = {avx2Product()};
+  if (__builtin_cpu_supports("avx512f")) kernels.push_back(avx512Product());
+  for (const ProductKernel& kernel : kernels) {
+    CAPTURE(kernel.rows);
+    for (const LeftSide& left : {LeftSide{sides.together.data(), kK, kK}, LeftSide{sides.apart.data(), kApart, kK},
+                                 LeftSide{sides.strips.data(), 0, kK}}) {
+      CAPTURE(left.stride);
+      CHECK(intoRows(kernel, left, sides) == expected);
+      CHECK(intoPanels(kernel, left, sides) == expected);
+    }
+  }
 }
 
 }  // namespace dinomaly

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Dinomaly, DinomalyError } from '../../lib';
 import { writeAtomically } from '../../lib/atomicFile';
 import { encodeModel } from '../../lib/onnx/file';
@@ -34,6 +35,17 @@ test('the file says how pictures are prepared and what wrote it', async () => {
   for (const said of ['dinomaly-native', version, 'resized to 64x64', 'centre crop 56', '[0.485,0.456,0.406]']) {
     expect(head).toContain(said);
   }
+});
+
+test('dispose ends an export that is being written, and nothing of it is left', async () => {
+  const inside = path.join(folder, 'disposed');
+  mkdirSync(inside);
+  const model = await Dinomaly.create({ image: { resize: 256, crop: 224 }, threads: 2 });
+  const ended = rejection(model.exportOnnx(path.join(inside, 'model.onnx')), 'ERR_DISPOSED');
+  while (readdirSync(inside).length === 0) await turn();
+  await model.dispose();
+  await ended;
+  expect(readdirSync(inside)).toEqual([]);
 });
 
 test.each([

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -57,7 +56,8 @@ double CpuBackend::looseLoss(float* dd, const float* e, const float* d, int64_t 
   if (!std::isfinite(loss)) return loss;  // and nothing to sort by
 
   std::vector<float> sorted = distance;
-  std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(), std::greater<float>());
+  const auto falling = [](float a, float b) { return a > b; };  // with std::greater other files would share the code
+  std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(), falling);
   const float threshold = sorted[static_cast<size_t>(k - 1)];
 
   threads_.run(images, [&](int64_t b) {

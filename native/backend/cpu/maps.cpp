@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <vector>
 
@@ -54,7 +53,8 @@ void CpuBackend::imageScores(float* scores, const float* maps, int64_t images) {
       scores[b] = std::numeric_limits<float>::quiet_NaN();
       return;
     }
-    std::nth_element(pixels.begin(), pixels.begin() + kScorePixels, pixels.end(), std::greater<float>());
+    const auto falling = [](float a, float b) { return a > b; };  // with std::greater other files would share the code
+    std::nth_element(pixels.begin(), pixels.begin() + kScorePixels, pixels.end(), falling);
     double sum = 0;
     for (int64_t i = 0; i < kScorePixels; ++i) sum += pixels[static_cast<size_t>(i)];
     scores[b] = static_cast<float>(sum / kScorePixels);

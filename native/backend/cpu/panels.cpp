@@ -64,9 +64,9 @@ void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_
   }
 }
 
-void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n, int64_t width) {
-  for (int64_t j = 0; j < width; j += kPanelCols) {
-    const int64_t there = std::max(int64_t{0}, panelWidth(n, j));
+void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n) {
+  for (int64_t j = 0; j < n; j += kPanelCols) {
+    const int64_t there = panelWidth(n, j);
     float* to = panels + j * k;
     for (int64_t r = 0; r < k; ++r, to += kPanelCols) {
       if (there == kPanelCols) {

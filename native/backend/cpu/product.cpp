@@ -49,14 +49,14 @@ LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int
 
 }  // namespace
 
-void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
+void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
+                    int64_t m, int64_t n, int64_t k) {
   alignas(64) float wide[kDepth * kPanelCols];
-  const ProductKernel& kernel = bestKernel();
+  thread_local std::vector<float> rowsTogether;
+  const bool gather = rowsCollide(left.stride);
   const int64_t step = kernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kDepth) {
     const int64_t count = std::min(kDepth, k - depth);
-    const bool gather = rowsCollide(left.stride);
-    thread_local std::vector<float> rowsTogether;
     const LeftSide part = gather ? gathered(rowsTogether, left.data + depth, left.stride, m, count) : left;
     for (int64_t column = 0; column < n; column += step) {
       PanelPart parts[kMostPanels];
@@ -75,6 +75,10 @@ void multiplyPanels(const Result& result, const LeftSide& left, const float* rig
       }
     }
   }
+}
+
+void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
+  multiplyPanels(bestKernel(), result, left, right, m, n, k);
 }
 
 }  // namespace dinomaly

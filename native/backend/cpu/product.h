@@ -1,5 +1,5 @@
-// The matrix product behind all linear layers, over panels: sixteen columns of the right side lie together, so that the
-// kernel reads both sides in order and no product packs anything again.
+// The matrix product behind linear layers and softmax attention, over panels: sixteen columns of the right side lie
+// together, so that the kernel reads both sides in order and no product packs anything again.
 #pragma once
 
 #include <algorithm>

@@ -26,6 +26,10 @@ struct ProductKernel {
                    bool add);
 };
 
+/// multiplyPanels with a kernel of the caller's choice, which changes no bit.
+void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
+                    int64_t m, int64_t n, int64_t k);
+
 ProductKernel avx2Product();
 /// For processors that have AVX-512F.
 ProductKernel avx512Product();

@@ -18,6 +18,32 @@ inline void store(float* to, const Vector& v) {
   __builtin_memcpy(to, &v, sizeof v);
 }
 
+/// A panel's part of c = or += sums; the first of its vectors is `first`.
+template <int kPerPanel, typename Vector, int kRows, int kAll>
+inline void storePanel(const PanelPart& part, const Vector (&sums)[kRows][kAll], int first, bool add) {
+  constexpr int kLanes = kPanelCols / kPerPanel;
+  if (part.width == kPanelCols) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kPerPanel; ++v) {
+        float* const to = part.c + i * part.stride + v * kLanes;
+        const Vector& sum = sums[i][first + v];
+        store(to, add ? load<Vector>(to) + sum : sum);
+      }
+    }
+    return;
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) {
+    float sum[kPanelCols];
+#pragma GCC unroll 2
+    for (int v = 0; v < kPerPanel; ++v) store(sum + v * kLanes, sums[i][first + v]);
+    float* const to = part.c + i * part.stride;
+    for (int64_t j = 0; j < part.width; ++j) to[j] = add ? to[j] + sum[j] : sum[j];
+  }
+}
+
 /// c (kRows, kPanels * 16) = or += a (kRows, k) b: all sums of it in registers. a: element (i,p) at row i [p *
 /// kDepthStep].
 template <typename Vector, int kRows, int kPanels, int64_t kDepthStep>
@@ -47,29 +73,7 @@ void multiplyStrip(const PanelPart* parts, const RowsPart& rows, int64_t k, bool
     }
   }
 #pragma GCC unroll 2
-  for (int panel = 0; panel < kPanels; ++panel) {
-    const PanelPart& part = parts[panel];
-    if (part.width == kPanelCols) {
-#pragma GCC unroll 12
-      for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 2
-        for (int v = 0; v < kPerPanel; ++v) {
-          float* const to = part.c + i * part.stride + v * kLanes;
-          const Vector& sum = sums[i][panel * kPerPanel + v];
-          store(to, add ? load<Vector>(to) + sum : sum);
-        }
-      }
-      continue;
-    }
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-      float sum[kPanelCols];
-#pragma GCC unroll 2
-      for (int v = 0; v < kPerPanel; ++v) store(sum + v * kLanes, sums[i][panel * kPerPanel + v]);
-      float* const to = part.c + i * part.stride;
-      for (int64_t j = 0; j < part.width; ++j) to[j] = add ? to[j] + sum[j] : sum[j];
-    }
-  }
+  for (int panel = 0; panel < kPanels; ++panel) storePanel<kPerPanel>(parts[panel], sums, panel * kPerPanel, add);
 }
 
 /// multiplyStrip for a number of rows and panels that is known only now: of at most kRows and kPanels.

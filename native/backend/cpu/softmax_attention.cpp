@@ -35,7 +35,7 @@ void packHead(float* packed, const float* k, const float* v, int64_t stride, con
       last[p * kPanelCols + q] = whole + q < head.tokens ? k[(whole + q) * stride + p] : 0.0f;
     }
   }
-  packWholePanels(packed + head.keys(), v, stride, head.tokens, head.d, head.valueColumns());
+  packWholePanels(packed + head.keys(), v, stride, head.tokens, head.d);
 }
 
 /// In lanes, since a compiler may not reorder the comparisons of a loop over all.

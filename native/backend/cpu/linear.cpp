@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/epilogue.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/product.h"
 
@@ -22,15 +21,6 @@ void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
   });
 }
 
-/// Finishes one row of a tile; `e` begins at the tile's first column.
-template <unsigned kParts>
-struct Row {
-  static void finish(float* y, const float* product, int64_t n, const FloatEpilogue& e) {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) y[j] = finished<kParts>(product[j], e, j);
-  }
-};
-
 /// body(j) for the first column of each panel.
 template <typename Body>
 void forPanels(ThreadPool& threads, int64_t columns, const Body& body) {
@@ -50,14 +40,17 @@ void CpuBackend::downloadWeight(float* to, const float* from, int64_t in, int64_
 void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, int64_t in, int64_t out,
                         const FloatEpilogue& e) {
   if (bytes_ && e.mayRound && in <= kMostBytes) return linearOfBytes(y, x, w, rows, in, out, e);
-  const auto finish = finishOf<Row>(e);
+  const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
   forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    alignas(64) thread_local float product[kTileRows * kTileCols];
-    multiplyPanels({product, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in);
-    for (int64_t i = 0; i < m; ++i) {
-      const int64_t at = (row + i) * out + column;
-      finish(y + at, product + i * kTileCols, n, partOf(e, column, at));
-    }
+    alignas(64) thread_local float sums[kTileRows * kTileCols];
+    const int64_t at = row * out + column;
+    const ProductEnd end{y + at,
+                         out,
+                         from(e.bias, column),
+                         e.activation == Activation::gelu,
+                         from(e.scale, column),
+                         from(e.residual, at)};
+    multiplyPanels({sums, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in, &end);
   });
 }
 

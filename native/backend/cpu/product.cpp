@@ -12,7 +12,7 @@ namespace {
 /// tile.
 constexpr int64_t kDepth = 768;
 
-constexpr int64_t kMostPanels = 2;
+constexpr int64_t kMostPanels = 2, kMostRows = 12;
 
 /// What this processor multiplies fastest with. The bits are the same with either. Chosen at the first call, since what
 /// runs when the addon is loaded must not need AVX.
@@ -34,6 +34,13 @@ RowsPart rowsOf(const LeftSide& left, int64_t row, int64_t depth) {
   return {left.data + row * left.stride + depth, left.stride, kStripRows * left.stride};
 }
 
+/// The end of a part of the result.
+ProductEnd endAt(const ProductEnd& end, int64_t row, int64_t column) {
+  const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
+  const int64_t at = row * end.stride + column;
+  return {end.y + at, end.stride, from(end.bias, column), end.gelu, from(end.scale, column), from(end.residual, at)};
+}
+
 /// Whether rows lie a multiple of a page apart, where all of them would share a few lines of the first-level cache.
 bool rowsCollide(int64_t stride) {
   constexpr int64_t kPage = 4096 / sizeof(float);
@@ -50,13 +57,14 @@ LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int
 }  // namespace
 
 void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
-                    int64_t m, int64_t n, int64_t k) {
-  alignas(64) float wide[kDepth * kPanelCols];
+                    int64_t m, int64_t n, int64_t k, const ProductEnd* end) {
+  alignas(64) float wide[kDepth * kPanelCols], strip[kMostRows * kMostPanels * kPanelCols];
   thread_local std::vector<float> rowsTogether;
   const bool gather = rowsCollide(left.stride);
   const int64_t step = kernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kDepth) {
     const int64_t count = std::min(kDepth, k - depth);
+    const bool ends = end && depth + count == k, atOnce = ends && depth == 0;  // nothing but the end is needed
     const LeftSide part = gather ? gathered(rowsTogether, left.data + depth, left.stride, m, count) : left;
     for (int64_t column = 0; column < n; column += step) {
       PanelPart parts[kMostPanels];
@@ -64,21 +72,27 @@ void multiplyPanels(const ProductKernel& kernel, const Result& result, const Lef
       for (int64_t j = column; j < std::min(n, column + step); j += kPanelCols) {
         const int64_t width = panelWidth(n, j);
         const float* const panel = right + j * k + depth * width;
-        parts[panels++] = {width < kPanelCols ? widened(wide, panel, width, count) : panel, width,
-                           result.data + (result.stride ? j : j * result.height + result.first * width),
-                           result.stride ? result.stride : width};
+        parts[panels] = {width < kPanelCols ? widened(wide, panel, width, count) : panel, width,
+                         result.data + (result.stride ? j : j * result.height + result.first * width),
+                         result.stride ? result.stride : width, ends ? endAt(*end, 0, j) : ProductEnd{}};
+        if (atOnce) parts[panels].c = strip + panels * kMostRows * kPanelCols, parts[panels].stride = kPanelCols;
+        ++panels;
       }
       for (int64_t row = 0; row < m; row += kernel.rows) {
         const int64_t rows = std::min(kernel.rows, m - row);
         kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, depth > 0);
-        for (int64_t i = 0; i < panels; ++i) parts[i].c += rows * parts[i].stride;
+        for (int64_t i = 0; i < panels; ++i) {
+          if (!atOnce) parts[i].c += rows * parts[i].stride;
+          if (ends) parts[i].end = endAt(parts[i].end, rows, 0);
+        }
       }
     }
   }
 }
 
-void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k) {
-  multiplyPanels(bestKernel(), result, left, right, m, n, k);
+void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k,
+                    const ProductEnd* end) {
+  multiplyPanels(bestKernel(), result, left, right, m, n, k, end);
 }
 
 }  // namespace dinomaly

@@ -32,9 +32,21 @@ struct Result {
   int64_t first = 0, height = 0;
 };
 
+/// What is done to the elements of a product before they leave the registers: y = residual + scale * act(product +
+/// bias), element (i,j) at i * stride + j of y and residual, which may be the same. Null: left out.
+struct ProductEnd {
+  float* y;
+  int64_t stride;
+  const float* bias = nullptr;  // (n)
+  bool gelu = false;
+  const float* scale = nullptr;     // (n)
+  const float* residual = nullptr;  // (m,n)
+};
+
 /// result (m,n) = left (m,k) right (k,n), on the calling thread alone. Each element is one chain of fused
 /// multiplications and additions for every kDepth of k, in order: it depends neither on m and n nor on where the
-/// element lies.
-void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k);
+/// element lies. With an end it goes there, and `result` is room for what is not complete yet.
+void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k,
+                    const ProductEnd* end = nullptr);
 
 }  // namespace dinomaly

@@ -5,12 +5,13 @@
 
 namespace dinomaly {
 
-/// A panel's part of the right side, and the first of the result's rows below it.
+/// A panel's part of the right side, and the first of the result's rows below it; of an end, what begins there.
 struct PanelPart {
   const float* right;
   int64_t width;
   float* c;
   int64_t stride;
+  ProductEnd end{};
 };
 
 /// The rows of the left side that go with it: row i at a + i / kStripRows * stripStep + i % kStripRows * rowStep.
@@ -21,14 +22,15 @@ struct RowsPart {
 
 struct ProductKernel {
   int64_t rows, panels;  // that go through the registers at a time, at most
-  /// c (rows, panels) = or += a (rows,k) b. packed: of the left side, each kStripRows rows lie together.
+  /// c (rows, panels) = or += a (rows,k) b, and from there to the end, if there is one. packed: of the left side, each
+  /// kStripRows rows lie together.
   void (*multiply)(int64_t rows, int64_t panels, const PanelPart* parts, const RowsPart& left, bool packed, int64_t k,
                    bool add);
 };
 
 /// multiplyPanels with a kernel of the caller's choice, which changes no bit.
 void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
-                    int64_t m, int64_t n, int64_t k);
+                    int64_t m, int64_t n, int64_t k, const ProductEnd* end = nullptr);
 
 ProductKernel avx2Product();
 /// For processors that have AVX-512F.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/cpu/product_kernel.h"
+#include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
 namespace {
@@ -16,6 +17,68 @@ inline Vector load(const float* from) {
 template <typename Vector>
 inline void store(float* to, const Vector& v) {
   __builtin_memcpy(to, &v, sizeof v);
+}
+
+/// geluOf() of each lane.
+template <typename Vector>
+inline Vector geluOfEach(const Vector& x) {
+  const Vector magnitude = x < 0.0f ? -x : x, limit = Vector{} + kGeluLimit;
+  return geluFrom(x, magnitude, magnitude < limit ? magnitude : limit);
+}
+
+/// What an end makes of the sums of a vector that begins `at` columns after it.
+template <typename Vector>
+inline Vector ended(Vector v, const ProductEnd& end, int64_t at, const float* residual) {
+  if (end.bias) v += load<Vector>(end.bias + at);
+  if (end.gelu) v = geluOfEach(v);
+  if (end.scale) v *= load<Vector>(end.scale + at);
+  if (residual) v += load<Vector>(residual + at);
+  return v;
+}
+
+/// `width` floats and zeros.
+struct Widened {
+  float values[kPanelCols] = {};
+  Widened(const float* from, int64_t width) {
+    for (int64_t j = 0; from && j < width; ++j) values[j] = from[j];
+  }
+};
+
+/// One row of a panel from c to the part's end.
+template <typename Vector>
+inline void endRow(float* y, const float* c, const ProductEnd& end, const float* residual) {
+  for (int64_t at = 0; at < kPanelCols; at += static_cast<int64_t>(sizeof(Vector) / sizeof(float))) {
+    store(y + at, ended(load<Vector>(c + at), end, at, residual));
+  }
+}
+
+/// All rows, which have just been stored; those of a narrow panel through some that are not.
+template <typename Vector>
+void endPanel(const PanelPart& part, int rows) {
+  const ProductEnd& end = part.end;
+  for (int i = 0; i < rows; ++i) {
+    float* const y = end.y + i * end.stride;
+    const float *const c = part.c + i * part.stride, *residual = end.residual ? end.residual + i * end.stride : nullptr;
+    if (part.width == kPanelCols) {
+      endRow<Vector>(y, c, end, residual);
+      continue;
+    }
+    const Widened wide(c, part.width), bias(end.bias, part.width), scale(end.scale, part.width),
+        before(residual, part.width);
+    const ProductEnd whole{nullptr, 0, end.bias ? bias.values : nullptr, end.gelu, end.scale ? scale.values : nullptr};
+    Widened row(nullptr, 0);
+    endRow<Vector>(row.values, wide.values, whole, residual ? before.values : nullptr);
+    for (int64_t j = 0; j < part.width; ++j) y[j] = row.values[j];
+  }
+}
+
+/// Asks for the lines that endPanel() will touch while the sums are still to be computed.
+inline void fetchEnd(const ProductEnd& end, int rows) {
+  constexpr int kWrite = 1;
+  for (int i = 0; i < rows; ++i) {
+    __builtin_prefetch(end.y + i * end.stride, kWrite);
+    if (end.residual) __builtin_prefetch(end.residual + i * end.stride);
+  }
 }
 
 /// A panel's part of c = or += sums; the first of its vectors is `first`.
@@ -52,7 +115,10 @@ void multiplyStrip(const PanelPart* parts, const RowsPart& rows, int64_t k, bool
   Vector sums[kRows][kAll];
   const float *row[kRows], *right[kPanels];
 #pragma GCC unroll 2
-  for (int panel = 0; panel < kPanels; ++panel) right[panel] = parts[panel].right;
+  for (int panel = 0; panel < kPanels; ++panel) {
+    right[panel] = parts[panel].right;
+    if (parts[panel].end.y) fetchEnd(parts[panel].end, kRows);
+  }
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
     row[i] = rows.a + i / kStripRows * rows.stripStep + i % kStripRows * rows.rowStep;
@@ -73,7 +139,10 @@ void multiplyStrip(const PanelPart* parts, const RowsPart& rows, int64_t k, bool
     }
   }
 #pragma GCC unroll 2
-  for (int panel = 0; panel < kPanels; ++panel) storePanel<kPerPanel>(parts[panel], sums, panel * kPerPanel, add);
+  for (int panel = 0; panel < kPanels; ++panel) {
+    storePanel<kPerPanel>(parts[panel], sums, panel * kPerPanel, add);
+    if (parts[panel].end.y) endPanel<Vector>(parts[panel], kRows);
+  }
 }
 
 /// multiplyStrip for a number of rows and panels that is known only now: of at most kRows and kPanels.

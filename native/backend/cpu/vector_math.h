@@ -27,23 +27,29 @@ inline float vectorExp(float x) {
   return x < -87.3f ? 0.0f : p * power;
 }
 
-/// x * distribution(x), where the normal distribution is 1/2 + x P(x^2) / Q(x^2) within 2e-8, and constant from 5.5 on.
-/// Written so that no branch depends on the sign, for which a compiler would compute both sides.
-inline float geluOf(float x) {
-  const float magnitude = __builtin_fabsf(x), m = magnitude < 5.5f ? magnitude : 5.5f, t = m * m;
-  float p = 2.2749341e-8f;
-  p = p * t + 6.35213032e-6f;
+/// x * distribution(x) from x, its magnitude, and that magnitude or kGeluLimit: numbers, or vectors of them. The normal
+/// distribution is 1/2 + x P(x^2) / Q(x^2) within 2e-8, and constant from the limit on.
+constexpr float kGeluLimit = 5.5f;
+template <typename Number>
+inline Number geluFrom(const Number& x, const Number& magnitude, const Number& m) {
+  const Number t = m * m;
+  Number p = t * 2.2749341e-8f + 6.35213032e-6f;
   p = p * t + 0.000168826905f;
   p = p * t + 0.00467726817f;
   p = p * t + 0.0338527631f;
   p = p * t + 0.398942235f;
-  float q = 1.19750414e-6f;
-  q = q * t + 7.36479178e-5f;
+  Number q = t * 1.19750414e-6f + 7.36479178e-5f;
   q = q * t + 0.00188445178f;
   q = q * t + 0.0286459393f;
   q = q * t + 0.251522212f;
   q = q * t + 1.0f;
-  return 0.5f * x + magnitude * (m * p / q);
+  return x * 0.5f + magnitude * (m * p / q);
+}
+
+/// Written so that no branch depends on the sign, for which a compiler would compute both sides.
+inline float geluOf(float x) {
+  const float magnitude = __builtin_fabsf(x);
+  return geluFrom(x, magnitude, magnitude < kGeluLimit ? magnitude : kGeluLimit);
 }
 
 /// Its derivative: the distribution, Abramowitz and Stegun 7.1.26, within 1.5e-7 / 2, and x times its density share one

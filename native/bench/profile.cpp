@@ -31,7 +31,7 @@ json operationsOf(const ProfiledBackend& backend, int64_t batches) {
 }
 
 json profile(const Work& work, int64_t batches) {
-  auto made = std::make_unique<ProfiledBackend>(work.threads);
+  auto made = std::make_unique<ProfiledBackend>(work.threads, work.precision);
   ProfiledBackend& backend = *made;
   Dinomaly model(work.network, std::move(made));
   model.initialise(true, 1);

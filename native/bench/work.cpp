@@ -6,7 +6,8 @@ namespace dinomaly::bench {
 
 Work workOf(const nlohmann::json& json) {
   const nlohmann::json& network = json.at("network");
-  Work work{{}, json.at("size"), json.at("batch"), json.at("threads")};
+  const CpuPrecision precision = json.at("precision") == "int8" ? CpuPrecision::int8 : CpuPrecision::f32;
+  Work work{{}, json.at("size"), json.at("batch"), json.at("threads"), precision};
   EncoderConfig& encoder = work.network.encoder;
   encoder.dim = network.at("dim");
   encoder.heads = network.at("heads");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 
+#include "backend/backend.h"
 #include "model/config.h"
 
 namespace dinomaly::bench {
@@ -12,6 +13,7 @@ struct Work {
   ModelConfig network;
   int64_t side, batch;
   int threads;
+  CpuPrecision precision;
 };
 
 /// Throws what the JSON library throws where something is missing.

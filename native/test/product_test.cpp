@@ -120,11 +120,25 @@ std::vector<float> intoPanels(const ProductKernel& kernel, const LeftSide& left,
   return c;
 }
 
+/// With every part of an end; the residual is where the result goes.
+std::vector<float> intoEnd(const ProductKernel& kernel, const LeftSide& left, const Sides& sides,
+                           const std::vector<float>& bias, const std::vector<float>& scale) {
+  std::vector<float> sums(kM * kN), y = noise(kM * kN, 7);
+  const ProductEnd end{y.data(), kN, bias.data(), true, scale.data(), y.data()};
+  multiplyPanels(kernel, {sums.data(), kN}, left, sides.right.data(), kM, kN, kK, &end);
+  return y;
+}
+
+std::vector<ProductKernel> kernels() {
+  std::vector<ProductKernel> all = {avx2Product()};
+  if (__builtin_cpu_supports("avx512f")) all.push_back(avx512Product());
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("product kernels give the bits of one chain of fused multiplications, whatever vectors they use") {
-  check(avx2Product());
-  if (__builtin_cpu_supports("avx512f")) check(avx512Product());
+  for (const ProductKernel& kernel : kernels()) check(kernel);
 }
 
 TEST_CASE("multiplyPanels gives the same bits with every kernel, from and into every order") {
@@ -140,9 +154,7 @@ TEST_CASE("multiplyPanels gives the same bits with every kernel, from and into e
       CHECK(std::abs(static_cast<double>(expected[static_cast<size_t>(i * kN + j)]) - sum) < 1e-4);
     }
   }
-  std::vector<ProductKernel> kernels = {avx2Product()};
-  if (__builtin_cpu_supports("avx512f")) kernels.push_back(avx512Product());
-  for (const ProductKernel& kernel : kernels) {
+  for (const ProductKernel& kernel : kernels()) {
     CAPTURE(kernel.rows);
     for (const LeftSide& left : {LeftSide{sides.together.data(), kK, kK}, LeftSide{sides.apart.data(), kApart, kK},
                                  LeftSide{sides.strips.data(), 0, kK}}) {
@@ -150,6 +162,28 @@ TEST_CASE("multiplyPanels gives the same bits with every kernel, from and into e
       CHECK(intoRows(kernel, left, sides) == expected);
       CHECK(intoPanels(kernel, left, sides) == expected);
     }
+  }
+}
+
+TEST_CASE(
+    "multiplyPanels ends with the same bits with every kernel, narrow panels and depths of several steps included") {
+  const Sides sides;
+  const LeftSide left{sides.together.data(), kK, kK};
+  const std::vector<float> bias = noise(kN, 5), scale = noise(kN, 6), residual = noise(kM * kN, 7);
+  const std::vector<float> product = intoRows(avx2Product(), left, sides),
+                           expected = intoEnd(avx2Product(), left, sides, bias, scale);
+  for (int64_t i = 0; i < kM; ++i) {
+    for (int64_t j = 0; j < kN; ++j) {
+      const auto at = static_cast<size_t>(i * kN + j), column = static_cast<size_t>(j);
+      const double x = static_cast<double>(product[at]) + static_cast<double>(bias[column]);
+      const double gelu = 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+      const double y = static_cast<double>(residual[at]) + static_cast<double>(scale[column]) * gelu;
+      CHECK(std::abs(static_cast<double>(expected[at]) - y) < 1e-5 * (1 + std::abs(x)));
+    }
+  }
+  for (const ProductKernel& kernel : kernels()) {
+    CAPTURE(kernel.rows);
+    CHECK(intoEnd(kernel, left, sides, bias, scale) == expected);
   }
 }
 

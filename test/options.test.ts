@@ -57,7 +57,12 @@ describe('create', () => {
       'ERR_INVALID_ARGUMENT',
       /create.cuda: .*library, cublasLt, found 'path'/,
     ],
-    ['precision', { ...small, precision: 'bf16' }, 'ERR_DEVICE_UNAVAILABLE', /precision: .*'f32' or 'int8'.*found 'bf16'/],
+    [
+      'precision',
+      { ...small, precision: 'bf16' },
+      'ERR_DEVICE_UNAVAILABLE',
+      /precision: .*'f32' or 'int8'.*found 'bf16'/,
+    ],
     ['half precision', { ...small, precision: 'f16' }, 'ERR_INVALID_ARGUMENT', /precision: .*'f32'.*found 'f16'/],
     ['too much', { encoder: { dim: 16_384, heads: 8, depth: 1024 } }, 'ERR_OUT_OF_MEMORY', /needs 1[0-9]{4}\.\d GiB/],
     ['weights not there', { ...small, weights: '/nowhere.pth' }, 'ERR_FILE_NOT_FOUND', /nowhere\.pth/],

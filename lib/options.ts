@@ -64,7 +64,7 @@ const trainOptions = fields({
   onProgress: callback<(progress: TrainProgress) => void>().optional(),
   checkpoint: fields({ path: text, every: integer(1).default(500) }).optional(),
   resume: boolean.default(false),
-  featureCache: fields({ memory: integer(0).optional(), file: falseOrText.optional() }).default({}),
+  featureCache: fields({ memory: integer(0).optional(), file: falseOrText.optional() }).optional(),
   unreadable,
 });
 

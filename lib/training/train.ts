@@ -60,7 +60,7 @@ class TrainingRun {
   async go(): Promise<void> {
     const { native, config, device } = this.network;
     const { batchSize, featureCache } = this.options;
-    const room = await featureRoom(featureCache, device);
+    const room = await featureRoom(featureCache ?? {}, device);
     const unlink = onAbort(this.signal, () => this.#cancel.cancel());
     await native.beginTraining({ side: config.image.crop, batchSize, ...room });
     try {

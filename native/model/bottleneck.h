@@ -10,7 +10,7 @@ class Bottleneck {
   Bottleneck(Parameters& parameters, float rate);
 
   struct Tape {
-    Activations x, hidden, act;  // x and act as they went into fc1 and fc2
+    Activations x, hidden;  // x as it went into fc1, hidden as it came out
   };
 
   /// x (T, D) -> (T, D), without noise.
@@ -21,6 +21,9 @@ class Bottleneck {
   void backward(Backend& backend, const Activations& dy, int64_t rows, const Tape& tape) const;
 
  private:
+  /// act (T,4D) = dropout(gelu(hidden)), computed again where the backward pass needs it.
+  void activate(Backend& backend, Element* act, const Element* hidden, int64_t rows) const;
+
   Linear fc1_, fc2_;
   float rate_;
 };

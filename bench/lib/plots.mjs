@@ -1,5 +1,5 @@
 // --plots: cost against work, into bench/results.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../../scripts/setup.mjs';
 import { Side } from './side.mjs';
@@ -50,6 +50,7 @@ export async function writePlots() {
       await side.prepare(kind, work);
       const { points } = await side.run(1);
       const name = path.join('bench/results', file);
+      mkdirSync(path.join(root, 'bench/results'), { recursive: true });
       writeFileSync(path.join(root, name), plot({ ...text, points }));
       console.error(`Written: ${name}`);
     } finally {

@@ -82,8 +82,14 @@ const resize = {
   work: { from: 1024, resize: 448, crop: 392, threads: 1 },
 };
 
+/** The same S/14 as the peers and as we open it. */
+const modelsOf = (folder, size) => ({
+  onnx: onnxOf(folder, 'S14', size),
+  model: path.join(folder, `S14-${size}.safetensors`),
+});
+
 function start(folder) {
-  const files = { onnx: onnxOf(folder, 'S14', 224), model: path.join(folder, 'S14-224.safetensors') };
+  const files = modelsOf(folder, 224);
   return {
     name: 'start/S14/224',
     kind: 'start',
@@ -96,7 +102,7 @@ function start(folder) {
 }
 
 function memory(folder) {
-  const files = { onnx: onnxOf(folder, 'S14', 280), model: path.join(folder, 'S14-280.safetensors') };
+  const files = modelsOf(folder, 280);
   return {
     name: 'memory/S14/280',
     kind: 'memory',

@@ -1,6 +1,6 @@
 // Files that appear whole or not at all, as native/session/atomic_file.h writes a model's.
 import { randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { DinomalyError } from './errors';
 
@@ -29,8 +29,9 @@ async function write(file: string, pieces: Iterable<Uint8Array>): Promise<void> 
   const folder = path.dirname(file);
   await removeStale(folder, path.basename(file));
   const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}-${randomUUID()}.tmp`);
+  const created = await open(temporary, 'wx'); // a file of that name would be another's, and stays
   try {
-    await writeSynced(temporary, pieces);
+    await writeSynced(created, pieces);
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -39,8 +40,7 @@ async function write(file: string, pieces: Iterable<Uint8Array>): Promise<void> 
   await syncFolder(folder);
 }
 
-async function writeSynced(file: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  const handle = await open(file, 'wx');
+async function writeSynced(handle: FileHandle, pieces: Iterable<Uint8Array>): Promise<void> {
   try {
     await writeFile(handle, pieces);
     await handle.sync();

@@ -1,7 +1,7 @@
 // Files in the user's cache folder. Whatever is wrong with one, only time is lost.
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { writeAtomically } from '../atomicFile';
 import type { Surroundings } from './surroundings';
 
 /** Undefined where the user has none. */
@@ -33,16 +33,8 @@ export async function readCached(file: string, mostBytes: number): Promise<strin
   }
 }
 
-/** Whole or not at all. */
+/** Whole or not at all, and in silence. */
 export async function writeCached(file: string, text: string): Promise<void> {
   await makeCacheFolder(path.dirname(file));
-  const temporary = `${file}.${randomUUID()}`;
-  const created = await open(temporary, 'wx').catch(() => undefined);
-  if (!created) return;
-  try {
-    await created.writeFile(text).finally(() => created.close());
-    await rename(temporary, file);
-  } catch {
-    await rm(temporary, { force: true }).catch(() => {});
-  }
+  await writeAtomically(file, [Buffer.from(text)]).catch(() => {});
 }

@@ -24,7 +24,7 @@ test('what cannot take its place is removed', async () => {
 test('what somebody else made stays', async () => {
   const name = '00000000-0000-4000-8000-000000000000';
   jest.spyOn(crypto, 'randomUUID').mockReturnValueOnce(name);
-  const other = touch(at(`own/file.${name}`), 'another process');
+  const other = touch(at(`own/.file.${process.pid}-${name}.tmp`), 'another process');
   await writeCached(at('own/file'), 'text');
   expect(readdirSync(at('own'))).toEqual([path.basename(other)]);
   expect(readFileSync(other, 'utf8')).toBe('another process');

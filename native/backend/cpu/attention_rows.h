@@ -136,8 +136,13 @@ inline Lanes<Vector> featuresOf(const Lanes<Vector>& x) {
 template <typename Vector>
 void features(float* y, const float* x, int64_t stride, int64_t rows, int64_t n) {
   const int64_t whole = n / kPanelCols * kPanelCols, left = n - whole;
+  constexpr int64_t kAhead = 8;  // rows that are asked for early, since they lie pages apart
   for (int64_t i = 0; i < rows; ++i, x += stride, y += n) {
-    for (int64_t j = 0; j < whole; j += kPanelCols) featuresOf(Lanes<Vector>::load(x + j)).store(y + j);
+    const float* const next = x + (i + kAhead < rows ? kAhead * stride : 0);
+    for (int64_t j = 0; j < whole; j += kPanelCols) {
+      __builtin_prefetch(next + j);
+      featuresOf(Lanes<Vector>::load(x + j)).store(y + j);
+    }
     if (left == 0) continue;
     float rest[kPanelCols] = {};
     std::memcpy(rest, x + whole, static_cast<size_t>(left) * sizeof(float));

@@ -14,17 +14,12 @@ namespace {
 constexpr int64_t kRows = 24;  // queries at a time: their scores against 600 keys take a part of the second-level cache
 constexpr int64_t kTaskRows = 12;  // that a thread takes
 
-int64_t wholePanels(int64_t columns) {
-  return (columns + kPanelCols - 1) / kPanelCols * kPanelCols;
-}
-
-/// Keys (d, tokens) and values (tokens, d) of one head of one picture, in panels.
+/// Keys (d, tokens), in panels of which the last is filled up, and values (tokens, d) of one head of one picture.
 struct HeadShape {
   int64_t tokens, d;
-  int64_t keyColumns() const { return wholePanels(tokens); }
-  int64_t valueColumns() const { return wholePanels(d); }
+  int64_t keyColumns() const { return (tokens + kPanelCols - 1) / kPanelCols * kPanelCols; }
   int64_t keys() const { return d * keyColumns(); }
-  int64_t size() const { return keys() + tokens * valueColumns(); }
+  int64_t size() const { return keys() + tokens * d; }
 };
 
 void packHead(float* packed, const float* k, const float* v, int64_t stride, const HeadShape& head) {
@@ -36,13 +31,13 @@ void packHead(float* packed, const float* k, const float* v, int64_t stride, con
       last[p * kPanelCols + q] = whole + q < head.tokens ? k[(whole + q) * stride + p] : 0.0f;
     }
   }
-  packWholePanels(packed + head.keys(), v, stride, head.tokens, head.d);
+  packRows(packed + head.keys(), v, stride, head.tokens, head.d);
 }
 
 /// y (rows of `dim`) = softmax(scale * q k^T) v for up to kRows queries, `stride` apart.
 void attend(float* y, int64_t dim, const float* q, int64_t stride, int64_t rows, const float* packed,
             const HeadShape& head, float scale) {
-  const int64_t keys = head.keyColumns(), values = head.valueColumns();
+  const int64_t keys = head.keyColumns(), values = head.d;
   thread_local std::vector<float> scores, sums;
   scores.resize(static_cast<size_t>(kRows * keys));
   sums.resize(static_cast<size_t>(kRows * values));

@@ -11,8 +11,8 @@
 namespace dinomaly {
 namespace {
 
-constexpr int64_t kRows = 24;  // queries at a time: their scores against 600 keys take a part of the second-level cache
-constexpr int64_t kTaskRows = 12;  // that a thread takes
+constexpr int64_t kRows = 24;      // queries at a time: their scores stay in the second-level cache
+constexpr int64_t kTaskRows = 48;  // that a thread takes
 
 /// Keys (d, tokens), in panels of which the last is filled up, and values (tokens, d) of one head of one picture.
 struct HeadShape {

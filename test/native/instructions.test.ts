@@ -40,7 +40,9 @@ test('an older processor meets AVX in no code but what asks for it, whatever the
   const kernels = files.filter(isKernel);
   const others = files.filter((file) => !isKernel(file));
 
-  expect(kernels.find(({ name }) => name === 'backend/cpu/product_avx512')!.avx).not.toEqual([]);
+  for (const family of ['product', 'attention']) {
+    expect(kernels.find(({ name }) => name === `backend/cpu/${family}_avx512`)!.avx).not.toEqual([]);
+  }
   const needAvx = others.filter(({ avx }) => avx.length > 0).map(({ name }) => name);
   expect(needAvx).toEqual(['image/resize_rows_avx2']); // which asks before it calls them
   const inOthers = new Set(others.flatMap(({ shared }) => shared));

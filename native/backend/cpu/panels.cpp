@@ -64,17 +64,14 @@ void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_
   }
 }
 
-void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n) {
-  for (int64_t j = 0; j < n; j += kPanelCols) {
-    const int64_t there = panelWidth(n, j);
-    float* to = panels + j * k;
-    for (int64_t r = 0; r < k; ++r, to += kPanelCols) {
-      if (there == kPanelCols) {
-        std::memcpy(to, rows + r * stride + j, kPanelCols * sizeof(float));
-      } else {
-        for (int64_t q = 0; q < kPanelCols; ++q) to[q] = q < there ? rows[r * stride + j + q] : 0.0f;
-      }
+void packRows(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n) {
+  const int64_t whole = n / kPanelCols * kPanelCols;
+  for (int64_t r = 0; r < k; ++r) {  // whole rows, which memory gives faster than pieces of them
+    const float* const from = rows + r * stride;
+    for (int64_t j = 0; j < whole; j += kPanelCols) {
+      std::memcpy(panels + j * k + r * kPanelCols, from + j, kPanelCols * sizeof(float));
     }
+    std::copy(from + whole, from + n, panels + whole * k + r * (n - whole));
   }
 }
 

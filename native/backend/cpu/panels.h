@@ -19,8 +19,8 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
 /// sums (n).
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end);
 
-/// Rows (k,n), `stride` apart, into panels of which the last is filled up with zeros.
-void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n);
+/// Rows (k,n), `stride` apart, into panels.
+void packRows(float* panels, const float* rows, int64_t stride, int64_t k, int64_t n);
 
 /// Rows (k,m) into strips of the transposed matrix (m,k): those of its rows `i` (a multiple of kStripRows) to `end`.
 void packStrips(float* strips, const float* rows, int64_t k, int64_t m, int64_t i, int64_t end);

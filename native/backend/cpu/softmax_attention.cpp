@@ -1,29 +1,25 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
+#include "backend/cpu/attention_kernel.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/product.h"
-#include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
 namespace {
 
-constexpr int64_t kRows = 12;      // queries at a time: their scores against 600 keys stay in the first-level cache
+constexpr int64_t kRows = 24;      // queries at a time: their scores stay in the second-level cache
 constexpr int64_t kTaskRows = 48;  // that a thread takes
 
-int64_t wholePanels(int64_t columns) {
-  return (columns + kPanelCols - 1) / kPanelCols * kPanelCols;
-}
-
-/// Keys (d, tokens) and values (tokens, d) of one head of one picture, in panels.
+/// Keys (d, tokens), in panels of which the last is filled up, and values (tokens, d) of one head of one picture.
 struct HeadShape {
   int64_t tokens, d;
-  int64_t keyColumns() const { return wholePanels(tokens); }
-  int64_t valueColumns() const { return wholePanels(d); }
+  int64_t keyColumns() const { return (tokens + kPanelCols - 1) / kPanelCols * kPanelCols; }
   int64_t keys() const { return d * keyColumns(); }
-  int64_t size() const { return keys() + tokens * valueColumns(); }
+  int64_t size() const { return keys() + tokens * d; }
 };
 
 void packHead(float* packed, const float* k, const float* v, int64_t stride, const HeadShape& head) {
@@ -35,48 +31,30 @@ void packHead(float* packed, const float* k, const float* v, int64_t stride, con
       last[p * kPanelCols + q] = whole + q < head.tokens ? k[(whole + q) * stride + p] : 0.0f;
     }
   }
-  packWholePanels(packed + head.keys(), v, stride, head.tokens, head.d);
-}
-
-/// In lanes, since a compiler may not reorder the comparisons of a loop over all.
-float largest(const float* row, int64_t n) {
-  constexpr int64_t kLanes = 8;
-  float top[kLanes];
-  std::fill(top, top + kLanes, row[0]);
-  int64_t j = 0;
-  for (; j + kLanes <= n; j += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) top[lane] = row[j + lane] > top[lane] ? row[j + lane] : top[lane];
-  }
-  for (; j < n; ++j) top[0] = std::max(top[0], row[j]);
-  return *std::max_element(top, top + kLanes);
-}
-
-/// exp(scale * (row - its largest)) in place; the sum is returned.
-float exponentials(float* row, int64_t n, float scale) {
-  const float top = largest(row, n);
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; ++j) {
-    row[j] = vectorExp(scale * (row[j] - top));
-    sum += row[j];
-  }
-  return sum;
+  packRows(packed + head.keys(), v, stride, head.tokens, head.d);
 }
 
 /// y (rows of `dim`) = softmax(scale * q k^T) v for up to kRows queries, `stride` apart.
 void attend(float* y, int64_t dim, const float* q, int64_t stride, int64_t rows, const float* packed,
             const HeadShape& head, float scale) {
-  const int64_t keys = head.keyColumns(), values = head.valueColumns();
+  const int64_t keys = head.keyColumns(), values = head.d;
   thread_local std::vector<float> scores, sums;
   scores.resize(static_cast<size_t>(kRows * keys));
   sums.resize(static_cast<size_t>(kRows * values));
   multiplyPanels({scores.data(), keys}, {q, stride, head.d}, packed, rows, keys, head.d);
-  float shares[kRows];
-  for (int64_t i = 0; i < rows; ++i) shares[i] = 1.0f / exponentials(scores.data() + i * keys, head.tokens, scale);
+  if (keys > head.tokens) {
+    for (int64_t i = 0; i < rows; ++i) {
+      float* const row = scores.data() + i * keys;
+      std::fill(row + head.tokens, row + keys, -std::numeric_limits<float>::infinity());  // of no key
+    }
+  }
+  float totals[kRows];
+  bestAttention().exponentials(totals, scores.data(), rows, keys, scale);
   multiplyPanels({sums.data(), values}, {scores.data(), keys, head.tokens}, packed + head.keys(), rows, values,
                  head.tokens);
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < head.d; ++c) y[i * dim + c] = shares[i] * sums[static_cast<size_t>(i * values + c)];
+    const float share = 1.0f / totals[i];
+    for (int64_t c = 0; c < head.d; ++c) y[i * dim + c] = share * sums[static_cast<size_t>(i * values + c)];
   }
 }
 
@@ -86,7 +64,7 @@ void CpuBackend::softmaxAttention(float* y, const float* qkv, int64_t images, in
                                   int64_t headDim) {
   const int64_t dim = heads * headDim, stride = 3 * dim, blocks = (tokens + kTaskRows - 1) / kTaskRows;
   const HeadShape head{tokens, headDim};
-  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  const float scale = kLog2OfE / std::sqrt(static_cast<float>(headDim));
   const Buffer packed = allocate(images * heads * head.size());
   const auto queriesOf = [&](int64_t i) { return qkv + i / heads * tokens * stride + i % heads * headDim; };
   threads_.run(images * heads, [&](int64_t i) {

@@ -1,4 +1,5 @@
 // Files in the user's cache folder. Whatever is wrong with one, only time is lost.
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Surroundings } from './surroundings';
@@ -35,9 +36,6 @@ export async function readCached(file: string, mostBytes: number): Promise<strin
 /** Whole or not at all. */
 export async function writeCached(file: string, text: string): Promise<void> {
   await makeCacheFolder(path.dirname(file));
-  // Here, since it takes milliseconds to load, and most processes write nothing.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { randomUUID } = require('node:crypto') as typeof import('node:crypto');
   const temporary = `${file}.${randomUUID()}`;
   const created = await open(temporary, 'wx').catch(() => undefined);
   if (!created) return;

@@ -8,7 +8,6 @@ import type { CudaReport } from './report';
 import { surroundings, type Surroundings } from './surroundings';
 
 export { surroundings, type Surroundings };
-export { cacheFolder, makeCacheFolder } from './cache';
 export { keepsNothing, recallTuning, tuningKeeper, type TuningKeeper } from './tuning';
 export type { CudaCandidate, CudaReport, Look } from './report';
 

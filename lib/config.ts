@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { embeddedEncoder, encoderNames, encoders } from './encoders';
 import type { NetworkChoice } from './options';
 import type { EncoderName, EncoderShape, ModelConfig } from './types';

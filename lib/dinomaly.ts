@@ -16,7 +16,6 @@ import {
 } from './options';
 import { scoreAll, scoreOne } from './score';
 import { checkPictures } from './tensor';
-import { train } from './training/train';
 import type {
   Batches,
   CreateOptions,
@@ -109,6 +108,9 @@ export class Dinomaly {
       const { controller, unlink } = follow(checked.signal);
       this.#training = controller;
       const { signal } = controller;
+      // Here, since most programs only score; an import() would have to name a file of dist.
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      const { train } = require('./training/train') as typeof import('./training/train');
       const run = this.#lastTraining.then(() => train(this.#network, data, checked, signal));
       this.#lastTraining = run.catch(() => {});
       try {

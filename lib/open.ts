@@ -11,7 +11,7 @@ import type { Network } from './network';
 import type { CheckedCreateOptions, CheckedLoadOptions } from './options';
 import type { EncoderName, ModelConfig } from './types';
 import { invalid } from './validate';
-import { fetchFromHub, inferNetwork, openWeights, type WeightsFile } from './weights';
+import { inferNetwork, openWeights, type WeightsFile } from './weights';
 
 /** DINOv2 ViT-S/14, beside this package's code; its origin and licence lie next to it. */
 const embeddedWeights = path.join(__dirname, '..', 'models', 'dinov2_vits14.safetensors');
@@ -85,6 +85,9 @@ async function weightsPath(name: EncoderName | undefined, options: CheckedCreate
   if (weights !== 'hub') return weights;
   if (name === undefined) throw invalid('create.weights', "a path or 'random', as the encoder is a shape", weights);
   const { onDownload, signal } = options;
+  // Here, since few programs download; an import() would have to name a file of dist.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { fetchFromHub } = require('./weights/hub') as typeof import('./weights/hub');
   return fetchFromHub(encoders[name].repository, {
     ...(onDownload && { onProgress: (received: number, total: number) => onDownload({ received, total }) }),
     ...(signal && { signal }),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { newestOpset, oldestOpset } from './onnx/opsets';
 import type { DownloadProgress, EvaluatedPicture, EvaluateProgress, TrainProgress } from './types';
 import {

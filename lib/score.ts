@@ -46,7 +46,12 @@ function scoreInTurn(
 ): Promise<Scored> {
   return network.pictures.run(async () => {
     options.signal?.throwIfAborted();
-    return scorePixels(network, await decodeRgb(image), options, token);
+    const picture = await decodeRgb(image);
+    try {
+      return await scorePixels(network, picture, options, token);
+    } finally {
+      addon().release(picture.data);
+    }
   });
 }
 
@@ -58,7 +63,10 @@ export async function scorePixels(
   token: CancelToken,
 ): Promise<Scored> {
   const { native, config } = network;
-  const { score, map } = await native.score(await preparePicture(picture, config.image), config.image.crop, token);
+  const prepared = await preparePicture(picture, config.image);
+  const scored = native.score(prepared, config.image.crop, token);
+  addon().release(prepared); // which score() has copied
+  const { score, map } = await scored;
   const result: Scored = { score, map: { data: map, width: mapSide, height: mapSide } };
   if (!original && !heatmap) return result;
   const inPicture = await toOriginal(map, picture, network);

@@ -1,18 +1,18 @@
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { DinomalyError } from '../errors';
 import type { ImageInput, TestItem, TestSet, TrainItem, TrainSet } from '../types';
 import { list, number, parse, text } from '../validate';
 
 const image = z.custom<ImageInput>(
   (value) => (typeof value === 'string' && value !== '') || (typeof value === 'object' && value !== null),
-  { error: "a path, an encoded picture's bytes, or raw pixels { data, width, height, channels }" },
+  { message: "a path, an encoded picture's bytes, or raw pixels { data, width, height, channels }" },
 );
 const classes = list(text).optional();
 const trainItem = z.object({ image, class: text });
-const label = number('0 (good) or 1 (defective)', (value) => value === 0 || value === 1) as z.ZodType<0 | 1, 0 | 1>;
+const label = number('0 (good) or 1 (defective)', (value) => value === 0 || value === 1) as z.ZodType<0 | 1>;
 const testItem = z.object({ image, class: text, label, mask: image.optional() });
-const trainSet = z.object({ classes, train: z.array(trainItem, { error: 'an array' }) }, { error: 'a data set' });
-const testSet = z.object({ classes, test: z.array(testItem, { error: 'an array' }) }, { error: 'a data set' });
+const trainSet = z.object({ classes, train: z.array(trainItem, { message: 'an array' }) }, { message: 'a data set' });
+const testSet = z.object({ classes, test: z.array(testItem, { message: 'an array' }) }, { message: 'a data set' });
 
 /** The training pictures. @throws ERR_INVALID_ARGUMENT for what is no data set, ERR_DATASET for an empty class */
 export function checkTrainSet(data: TrainSet): TrainItem[] {

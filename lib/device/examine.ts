@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { marker, packageFolder, type Surroundings } from './surroundings';
 import { deviceReport } from './reportSchema';
 import type { Pair, Tested } from './report';

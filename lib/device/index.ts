@@ -4,17 +4,25 @@ import { DinomalyError } from '../errors';
 import type { CudaOptions, Precision } from '../types';
 import { invalid } from '../validate';
 import type { Choice } from './choose';
-import { chooseCuda, inspectCuda } from './search';
+import type { CudaReport } from './report';
 import { surroundings, type Surroundings } from './surroundings';
 
-export { inspectCuda, surroundings, type Surroundings };
-export { cacheFolder, makeCacheFolder } from './cache';
+export { surroundings, type Surroundings };
 export { keepsNothing, recallTuning, tuningKeeper, type TuningKeeper } from './tuning';
 export type { CudaCandidate, CudaReport, Look } from './report';
 
 const precisions: readonly string[] = ['f32', 'tf32', 'bf16', 'int8'] satisfies Precision[];
 
 let warned = false;
+
+/** Loaded by who looks for a GPU; an import() would have to name a file of dist. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const search = () => require('./search') as typeof import('./search');
+
+/** Looks and tests anew, whatever is remembered. */
+export function inspectCuda(around: Surroundings): Promise<CudaReport> {
+  return search().inspectCuda(around);
+}
 
 /**
  * The device that is meant, and what the addon needs to compute on it. Warns once when a GPU is present that `'auto'`
@@ -42,7 +50,7 @@ export async function resolveRuntime(
   const { gpus } = addon().info();
   const mayBeGpu = device === 'auto' && precision !== 'int8' && gpus.length > 0 && !areHidden(around);
   if (isCuda !== undefined || mayBeGpu) {
-    const found = await chooseCuda(ordinal, cuda, around);
+    const found = await search().chooseCuda(ordinal, cuda, around);
     if ('pair' in found) return onCuda(found, precision, { threads, deterministic });
     if (isCuda !== undefined) throw noGpu(device, found.text);
     warnUnused(gpus, found.text);

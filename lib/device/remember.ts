@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { addon } from '../addon';
 import { cacheFile, readCached, writeCached } from './cache';
 import type { Found } from './find';

@@ -1,5 +1,5 @@
 // What a library's report must look like: it comes from another process, or from a file.
-import { z } from 'zod';
+import { z } from 'zod/v3';
 
 const count = z.number().int().min(0);
 

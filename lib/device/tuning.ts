@@ -1,14 +1,18 @@
 // What a GPU's matrix products were found to be quickest with, kept for the next process.
 import { rm } from 'node:fs/promises';
 import type { NativeModel } from '../addon';
-import { cacheFile, readCached, writeCached } from './cache';
 import { surroundings, type Surroundings } from './surroundings';
 import { mergeTunings } from './tuningText';
 
 const mostBytes = 2 ** 20;
 
+/** Loaded for a GPU alone, since it loads OpenSSL; an import() would have to name a file of dist. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const cache = () => require('./cache') as typeof import('./cache');
+
 /** Gives a new model what other processes measured. A damaged file is removed. */
 export async function recallTuning(native: NativeModel, around: Surroundings = surroundings()): Promise<void> {
+  const { cacheFile, readCached } = cache();
   const file = cacheFile('tuning.txt', around);
   const text = file && (await readCached(file, mostBytes));
   if (!text) return;
@@ -53,6 +57,7 @@ export function tuningKeeper(native: NativeModel, around: Surroundings = surroun
 }
 
 async function write(measured: string, around: Surroundings): Promise<void> {
+  const { cacheFile, readCached, writeCached } = cache();
   const file = cacheFile('tuning.txt', around);
   if (measured === '' || measured.length > mostBytes || file === undefined) return;
   const before = await readCached(file, mostBytes);

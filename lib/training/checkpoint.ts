@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import { z } from 'zod/v3';
 import { DinomalyError } from '../errors';
 import { configOf, loadCheckpoint, metadataOf } from '../modelFile';
 import type { Network } from '../network';

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import type { FeatureRoom } from '../addon';
-import { cacheFolder, makeCacheFolder, surroundings, type Surroundings } from '../device';
+import { surroundings, type Surroundings } from '../device';
+import { cacheFolder, makeCacheFolder } from '../device/cache';
 import type { Network } from '../network';
 import type { CheckedTrainOptions } from '../options';
 

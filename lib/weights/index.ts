@@ -1,4 +1,3 @@
-export { fetchFromHub, type HubOptions } from './hub';
 export { type InferredNetwork, inferNetwork } from './inferNetwork';
 export { type ExpectedTensor, matchWeights } from './matchWeights';
 export { openWeights } from './openWeights';

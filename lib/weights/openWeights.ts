@@ -1,7 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { DinomalyError } from '../errors';
 import { formatError } from './formatError';
-import { readPyTorch } from './pytorch';
 import { type OpenFile, readAt } from './readAt';
 import { readSafetensors } from './safetensors';
 import type { WeightsFile } from './weightsFile';
@@ -43,7 +42,12 @@ function notFound(path: string, cause: unknown): DinomalyError {
 async function readHeader(file: OpenFile): Promise<WeightsFile> {
   if (file.size < 8) throw formatError(file.path, `truncated: a weights file was expected, found ${file.size} bytes`);
   const start = await readAt(file, 0, 8);
-  if (start.subarray(0, 4).equals(ZIP_START)) return readPyTorch(file);
+  if (start.subarray(0, 4).equals(ZIP_START)) {
+    // Here, since our own models, which should open at once, are none; an import() would have to name a file of dist.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const { readPyTorch } = require('./pytorch') as typeof import('./pytorch');
+    return readPyTorch(file);
+  }
   if (start.subarray(0, 4).equals(PICKLE_START)) {
     throw formatError(
       file.path,

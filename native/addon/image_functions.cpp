@@ -64,12 +64,20 @@ Napi::Value renderHeatmapCall(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value releaseCall(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    toUint8Array(info[0], "pixels").ArrayBuffer().Detach();
+    return info.Env().Undefined();
+  });
+}
+
 }  // namespace
 
 void defineImageFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("prepareImage", Napi::Function::New<prepareImageCall>(env, "prepareImage"));
   exports.Set("prepareMask", Napi::Function::New<prepareMaskCall>(env, "prepareMask"));
   exports.Set("mapToOriginal", Napi::Function::New<mapToOriginalCall>(env, "mapToOriginal"));
+  exports.Set("release", Napi::Function::New<releaseCall>(env, "release"));
   exports.Set("renderHeatmap", Napi::Function::New<renderHeatmapCall>(env, "renderHeatmap"));
 }
 

@@ -61,7 +61,7 @@ struct TrainingOptions {
 
 class Dinomaly {
  public:
-  /// Weights are zero until they are set or initialised. Throws ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY.
+  /// Weights are undefined until they are set or initialised. Throws ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY.
   Dinomaly(ModelConfig config, std::unique_ptr<Backend> backend);
 
   const ModelConfig& config() const { return config_; }

@@ -60,7 +60,6 @@ Parameters::Parameters(const ModelConfig& config, Backend& backend) : backend_(b
 void Parameters::add(std::string name, std::vector<int64_t> shape, bool trainable, Start start) {
   Parameter parameter{{std::move(name), std::move(shape), trainable}, start, {}, {}, {}, {}, {}};
   parameter.value = backend_.allocate(parameter.info.size());
-  backend_.zero(parameter.value.get(), parameter.info.size());
   index_[parameter.info.name] = list_.size();
   list_.push_back(std::move(parameter));
 }

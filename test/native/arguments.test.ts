@@ -166,6 +166,7 @@ const cases: [string, () => unknown, RegExp][] = [
   ['prepareImage: pixels', () => addon().prepareImage(bytes(11), 2, 2, 4, 2), /'pixels': expected Uint8Array of 12/],
   ['prepareImage: width', () => addon().prepareImage(bytes(12), 0, 2, 4, 2), /'width': expected an integer from 1/],
   ['prepareImage: crop', () => addon().prepareImage(bytes(12), 2, 2, 4, 5), /'crop': expected an integer from 1 to 4/],
+  ['release: pixels', () => addon().release(floats(1) as never), /'pixels': expected a Uint8Array/],
   ['prepareMask: pixels', () => addon().prepareMask(bytes(12), 2, 2, 4, 2), /'pixels': expected Uint8Array of 4/],
   ['prepareMask: resize', () => addon().prepareMask(bytes(4), 2, 2, 2 ** 30, 2), /'resize': expected an integer/],
   ['mapToOriginal: map', () => addon().mapToOriginal(floats(4), 2, 2, 4, 2), /'map': expected Float32Array of 65536/],

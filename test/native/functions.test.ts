@@ -13,6 +13,16 @@ test('prepareMask gives 256 x 256 zeros and ones', async () => {
   expect(new Set(mask)).toEqual(new Set([0, 1]));
 });
 
+test('release leaves an array empty, whoever made it', async () => {
+  const small = new Uint8Array(12);
+  const large = await addon().prepareImage(small, 2, 2, 640, 640); // on memory that JavaScript does not manage
+  for (const array of [small, large]) {
+    addon().release(array);
+    expect(array).toHaveLength(0);
+    expect(array.buffer.byteLength).toBe(0);
+  }
+});
+
 test('mapToOriginal undoes the crop', async () => {
   const original = await addon().mapToOriginal(new Float32Array(65536).fill(0.5), 8, 4, 8, 4);
   expect(original).toHaveLength(32);

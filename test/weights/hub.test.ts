@@ -12,7 +12,8 @@ import {
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { fetchFromHub, openWeights } from '../../lib/weights';
+import { openWeights } from '../../lib/weights';
+import { fetchFromHub } from '../../lib/weights/hub';
 import { rejection } from '../support/error';
 import { temporaryFolder } from '../support/temporaryFolder';
 

@@ -190,7 +190,7 @@ export interface Addon {
   prepareImage(pixels: Uint8Array, width: number, height: number, resize: number, crop: number): Promise<Uint8Array>;
   /**
    * Frees the memory of an array that nobody needs any more, and leaves it empty: the garbage collector, which sees small
-   * objects, would come for it after dozens of pictures.
+   * objects, would come for it after dozens of pictures. An array that shares its memory with others stays as it is.
    */
   release(pixels: Uint8Array): void;
   /** A mode-L mask, resized and cropped as pictures are, then nearest to 256x256: 1 where above 0. */

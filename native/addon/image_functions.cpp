@@ -66,7 +66,10 @@ Napi::Value renderHeatmapCall(const Napi::CallbackInfo& info) {
 
 Napi::Value releaseCall(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    toUint8Array(info[0], "pixels").ArrayBuffer().Detach();
+    const Napi::Uint8Array pixels = toUint8Array(info[0], "pixels");
+    Napi::ArrayBuffer memory = pixels.ArrayBuffer();
+    // Of memory that others have a part in, such as Node's pool of small buffers, nothing is freed.
+    if (pixels.ByteLength() == memory.ByteLength()) memory.Detach();
     return info.Env().Undefined();
   });
 }

@@ -6,6 +6,14 @@
 #include "backend/cpu/product.h"
 
 namespace dinomaly {
+namespace {
+
+/// Rows that are asked for before they are read: a part of a row is too short, and the next one too far away, for the
+/// processor to foresee.
+constexpr int64_t kRowsAhead = 8;
+constexpr int64_t kLine = 64 / sizeof(float);
+
+}  // namespace
 
 void packWeightPanel(float* panels, const float* w, int64_t stride, int64_t in, int64_t out, int64_t o) {
   const int64_t width = panelWidth(out, o);
@@ -43,23 +51,22 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
 }
 
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
+  const int64_t narrow = end - end % kPanelCols;  // where a panel begins that is not whole
   std::fill(sums + j, sums + end, 0.0f);
   for (int64_t r = 0; r < k; ++r) {
     const float* from = rows + r * n;
-    for (int64_t c = j; c < end; c += kPanelCols) {
-      const int64_t width = panelWidth(n, c);
-      float* to = panels + c * k + r * width;
-      if (width == kPanelCols) {
-        for (int64_t q = 0; q < kPanelCols; ++q) {
-          to[q] = from[c + q];
-          sums[c + q] += from[c + q];
-        }
-      } else {
-        for (int64_t q = 0; q < width; ++q) {
-          to[q] = from[c + q];
-          sums[c + q] += from[c + q];
-        }
+    for (int64_t c = j; c < narrow; c += kPanelCols) {
+      __builtin_prefetch(from + kRowsAhead * n + c);
+      float* to = panels + c * k + r * kPanelCols;
+#pragma omp simd
+      for (int64_t q = 0; q < kPanelCols; ++q) {
+        to[q] = from[c + q];
+        sums[c + q] += from[c + q];
       }
+    }
+    for (int64_t c = narrow; c < end; ++c) {
+      panels[narrow * k + r * (end - narrow) + c - narrow] = from[c];
+      sums[c] += from[c];
     }
   }
 }
@@ -81,6 +88,7 @@ void packWholePanels(float* panels, const float* rows, int64_t stride, int64_t k
 void packStrips(float* strips, const float* rows, int64_t k, int64_t m, int64_t i, int64_t end) {
   for (int64_t p = 0; p < k; ++p) {
     const float* from = rows + p * m;
+    for (int64_t r = i; r < end; r += kLine) __builtin_prefetch(from + kRowsAhead * m + r);
     for (int64_t r = i; r < end; r += kStripRows) {
       float* to = strips + r * k + p * kStripRows;
       if (r + kStripRows <= m) {

@@ -52,18 +52,25 @@ inline float geluOf(float x) {
   return geluFrom(x, magnitude, magnitude < kGeluLimit ? magnitude : kGeluLimit);
 }
 
-/// Its derivative: the distribution, Abramowitz and Stegun 7.1.26, within 1.5e-7 / 2, and x times its density share one
-/// exponential.
+/// Its derivative, 1/2 + x P(x^2) / Q(x^2) within 4e-9, and constant from the limit on.
 inline float geluSlope(float x) {
-  const float gauss = vectorExp(-0.5f * x * x), magnitude = __builtin_fabsf(x);
-  const float t = 1.0f / (1.0f + 0.3275911f * 0.707106781f * magnitude);
-  float p = 1.061405429f;
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  const float tail = 0.5f * p * t * gauss;
-  return 0.5f + __builtin_copysignf(0.5f - tail, x) + x * 0.398942280f * gauss;
+  constexpr float kLimit = 6.0f;
+  const float magnitude = __builtin_fabsf(x), m = __builtin_copysignf(magnitude > kLimit ? kLimit : magnitude, x);
+  const float t = m * m;
+  float p = t * 1.70464229e-8f + 9.22535662e-7f;
+  p = p * t + 3.40919032e-5f;
+  p = p * t + 0.000202733267f;
+  p = p * t + 0.0138573358f;
+  p = p * t - 0.0223711468f;
+  p = p * t + 0.797884524f;
+  float q = t * 1.31477274e-9f + 3.3898047e-7f;
+  q = q * t + 1.03077573e-5f;
+  q = q * t + 0.000245324656f;
+  q = q * t + 0.00397151383f;
+  q = q * t + 0.0441336334f;
+  q = q * t + 0.305294901f;
+  q = q * t + 1.0f;
+  return 0.5f + m * p / q;
 }
 
 }  // namespace dinomaly

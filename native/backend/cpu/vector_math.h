@@ -1,31 +1,7 @@
-// exp and the normal distribution's functions, written so that the compiler turns loops over them into vectors.
+// The normal distribution's functions, written so that the compiler turns loops over them into vectors.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
-
 namespace dinomaly {
-
-/// e^x within 2 units in the last place; 0 below -87.3, anything above 88, NaN of NaN. On +-ln(2)/2 the polynomial is
-/// within 5e-9.
-inline float vectorExp(float x) {
-  const float shifted = x * 1.44269504f + 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer, the low bits
-  const float n = shifted - 12582912.0f;
-  const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts
-  float p = 0.00138145406f;
-  p = p * r + 0.00836874545f;
-  p = p * r + 0.041668389f;
-  p = p * r + 0.166665211f;
-  p = p * r + 0.49999994f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  uint32_t bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 127) << 23;  // 2^n where x is in range, without a conversion that is undefined where it is not
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return x < -87.3f ? 0.0f : p * power;
-}
 
 /// x * distribution(x) from x, its magnitude, and that magnitude or kGeluLimit: numbers, or vectors of them. The normal
 /// distribution is 1/2 + x P(x^2) / Q(x^2) within 2e-8, and constant from the limit on.

@@ -2,6 +2,8 @@
 // here may be shared between such files.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstring>
 
 #include "backend/cpu/attention_kernel.h"
@@ -69,13 +71,25 @@ struct Lanes {
   }
 };
 
+/// a * b - c, rounded once however this is compiled: a product near c must not lose what is left of it.
+template <typename Vector>
+inline Vector fusedMinus(const Vector& a, const Vector& b, const Vector& c) {
+  if constexpr (sizeof(Vector) == sizeof(__m512)) {
+    return _mm512_fmsub_ps(a, b, c);
+  } else {
+    return _mm256_fmsub_ps(a, b, c);
+  }
+}
+
 /// 2^(scale * x - whole), whole an integer, within 2 units in the last place; 0 below 2^-126, anything from 2^128 on.
 /// On +-1/2 the polynomial is within 8e-8.
 template <typename Vector>
 inline Lanes<Vector> powersOf2(const Lanes<Vector>& x, float scale, float whole) {
   using Bits = typename BitsOf<sizeof(Vector)>::Type;
   constexpr float kRound = 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer, the low bits
-  const Lanes<Vector> shifted = x * scale + (kRound - whole), r = x * scale - (shifted - (kRound - whole));
+  const Lanes<Vector> shifted = x * scale + (kRound - whole), rounded = shifted - (kRound - whole);
+  const Lanes<Vector> r =
+      Lanes<Vector>::each([&](int i) { return fusedMinus(x.part[i], Vector{} + scale, rounded.part[i]); });
   Lanes<Vector> p = r * 0.00132764715f + 0.00967554139f;
   p = p * r + 0.0555071328f;
   p = p * r + 0.240221197f;

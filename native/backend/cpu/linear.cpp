@@ -66,16 +66,24 @@ void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w,
 
 void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                                       int64_t out) {
-  // dw in panels is x^T dy with the outputs as columns.
-  const Buffer left = allocate((in + kStripRows - 1) / kStripRows * kStripRows * rows), right = allocate(rows * out);
-  threads_.runBlocks(in, 16 * kStripRows,
-                     [&](int64_t begin, int64_t end) { packStrips(left.get(), x, rows, in, begin, end); });
-  threads_.runBlocks(out, 8 * kPanelCols,
-                     [&](int64_t begin, int64_t end) { packPanels(right.get(), db, dy, rows, out, begin, end); });
-  forTiles(threads_, in, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    multiplyPanels({dw + column * in, 0, row, in}, {left.get() + row * rows, 0, rows}, right.get() + column * rows, m,
-                   n, rows);
-  });
+  // dw in panels is x^T dy with the outputs as columns. What is packed takes little memory, and stays in the
+  // third-level cache, where products go over a part of the rows at a time.
+  const int64_t most = std::min(rows, kProductDepth);
+  const Buffer left = allocate((in + kStripRows - 1) / kStripRows * kStripRows * most), right = allocate(most * out);
+  std::fill(db, db + out, 0.0f);
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    threads_.runBlocks(in, 16 * kStripRows, [&](int64_t begin, int64_t end) {
+      packStrips(left.get(), x + first * in, count, in, begin, end);
+    });
+    threads_.runBlocks(out, 8 * kPanelCols, [&](int64_t begin, int64_t end) {
+      packPanels(right.get(), db, dy + first * out, count, out, begin, end);
+    });
+    forTiles(threads_, in, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+      multiplyPanels({dw + column * in, 0, row, in, first > 0}, {left.get() + row * count, 0, count},
+                     right.get() + column * count, m, n, count);
+    });
+  }
 }
 
 }  // namespace dinomaly

@@ -86,7 +86,6 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
 
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
   const int64_t narrow = end - end % kPanelCols;  // where a panel begins that is not whole
-  std::fill(sums + j, sums + end, 0.0f);
   for (int64_t c = j; c < narrow; c += kPanelsAtOnce * kPanelCols) {
     packPart(panels, sums, rows, k, n, c, std::min(narrow, c + kPanelsAtOnce * kPanelCols));
   }

@@ -8,10 +8,6 @@
 namespace dinomaly {
 namespace {
 
-/// As much of k as is multiplied at a time: 48 KiB of a panel, which the second-level cache keeps for all rows of a
-/// tile.
-constexpr int64_t kDepth = 768;
-
 constexpr int64_t kMostPanels = 2, kMostRows = 12;
 
 /// What this processor multiplies fastest with. The bits are the same with either. Chosen at the first call, since what
@@ -58,13 +54,14 @@ LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int
 
 void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
                     int64_t m, int64_t n, int64_t k, const ProductEnd* end) {
-  alignas(64) float wide[kDepth * kPanelCols], strip[kMostRows * kMostPanels * kPanelCols];
+  alignas(64) float wide[kProductDepth * kPanelCols], strip[kMostRows * kMostPanels * kPanelCols];
   thread_local std::vector<float> rowsTogether;
   const bool gather = rowsCollide(left.stride);
   const int64_t step = kernel.panels * kPanelCols;
-  for (int64_t depth = 0; depth < k; depth += kDepth) {
-    const int64_t count = std::min(kDepth, k - depth);
-    const bool ends = end && depth + count == k, atOnce = ends && depth == 0;  // nothing but the end is needed
+  for (int64_t depth = 0; depth < k; depth += kProductDepth) {
+    const int64_t count = std::min(kProductDepth, k - depth);
+    const bool ends = end && depth + count == k, add = result.add || depth > 0;
+    const bool atOnce = ends && !add;  // nothing but the end is needed
     const LeftSide part = gather ? gathered(rowsTogether, left.data + depth, left.stride, m, count) : left;
     for (int64_t column = 0; column < n; column += step) {
       PanelPart parts[kMostPanels];
@@ -80,7 +77,7 @@ void multiplyPanels(const ProductKernel& kernel, const Result& result, const Lef
       }
       for (int64_t row = 0; row < m; row += kernel.rows) {
         const int64_t rows = std::min(kernel.rows, m - row);
-        kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, depth > 0);
+        kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, add);
         for (int64_t i = 0; i < panels; ++i) {
           if (!atOnce) parts[i].c += rows * parts[i].stride;
           if (ends) parts[i].end = endAt(parts[i].end, rows, 0);

@@ -30,7 +30,12 @@ struct Result {
   float* data;
   int64_t stride;  // 0: panels
   int64_t first = 0, height = 0;
+  bool add = false;  // to what is there
 };
+
+/// As much of k as is multiplied at a time: 48 KiB of a panel, which the second-level cache keeps for all rows of a
+/// tile.
+constexpr int64_t kProductDepth = 768;
 
 /// What is done to the elements of a product before they leave the registers: y = residual + scale * act(product +
 /// bias), element (i,j) at i * stride + j of y and residual, which may be the same. Null: left out.
@@ -44,8 +49,8 @@ struct ProductEnd {
 };
 
 /// result (m,n) = left (m,k) right (k,n), on the calling thread alone. Each element is one chain of fused
-/// multiplications and additions for every kDepth of k, in order: it depends neither on m and n nor on where the
-/// element lies. With an end it goes there, and `result` is room for what is not complete yet.
+/// multiplications and additions for every kProductDepth of k, in order: it depends neither on m and n nor on where
+/// the element lies. With an end it goes there, and `result` is room for what is not complete yet.
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k,
                     const ProductEnd* end = nullptr);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include "backend/backend.h"
 #include "core/error.h"
 
 namespace dinomaly {
@@ -121,6 +122,11 @@ void multiplyBytes(int32_t* sums, const uint8_t* left, const int8_t* packed, int
     const auto found = products.try_emplace({m, n, k}, m, n, k).first;
     found->second.run(sums, left, packed);
   });
+}
+
+std::string oneDnnVersion() {
+  const dnnl_version_t* v = dnnl_version();
+  return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 }
 
 }  // namespace dinomaly

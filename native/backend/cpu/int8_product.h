@@ -1,4 +1,4 @@
-// Products of bytes on oneDNN, summed in 32 bits.
+// Products of bytes on oneDNN, summed in 32 bits. It is used in this file's source alone.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 #include "core/thread_pool.h"
 
+#include <algorithm>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -9,7 +10,7 @@
 namespace dinomaly {
 namespace {
 
-constexpr int kSpins = 2000;  // tens of microseconds, longer than the serial parts between most loops
+constexpr int kSpins = 4000;  // about 0.1 ms: longer than a thread waits for the others' last pieces
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -19,9 +20,9 @@ inline void pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : shares_(static_cast<size_t>(std::max(threads, 1))) {
   try {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    for (size_t i = 1; i < shares_.size(); ++i) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::system_error& e) {
     end();
     throw Error("ERR_OUT_OF_MEMORY", "expected " + std::to_string(threads) + " threads, found that the system starts " +
@@ -54,31 +55,41 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& body) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     body_ = &body;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    for (int64_t i = 0; i < size(); ++i) {
+      Share& share = shares_[static_cast<size_t>(i)];
+      share.next.store(i * count / size(), std::memory_order_relaxed);
+      share.end = (i + 1) * count / size();
+    }
     loops_.fetch_add(1, std::memory_order_release);
   }
   begun_.notify_all();
-  takePart(body);
+  takePart(0, body);
   // Whoever has not woken by now finds no loop to take part in: only those inside are waited for.
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    body_ = nullptr;
+  }
+  for (int spin = 0; spin < kSpins && inside_.load(std::memory_order_acquire) > 0; ++spin) pause();
   std::unique_lock<std::mutex> lock(mutex_);
-  body_ = nullptr;
   left_.wait(lock, [this] { return inside_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void ThreadPool::takePart(const std::function<void(int64_t)>& body) {
-  for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
-    try {
-      body(i);
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
+void ThreadPool::takePart(size_t thread, const std::function<void(int64_t)>& body) {
+  for (size_t other = 0; other < shares_.size(); ++other) {
+    Share& share = shares_[(thread + other) % shares_.size()];
+    for (int64_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+      try {
+        body(i);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+      }
     }
   }
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(size_t thread) {
   uint64_t seen = 0;
   for (;;) {
     for (int spin = 0; spin < kSpins && loops_.load(std::memory_order_acquire) == seen; ++spin) pause();
@@ -92,7 +103,7 @@ void ThreadPool::work() {
       body = body_;
       ++inside_;
     }
-    takePart(*body);
+    takePart(thread, *body);
     std::lock_guard<std::mutex> lock(mutex_);
     if (--inside_ == 0) left_.notify_one();
   }

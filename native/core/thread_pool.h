@@ -1,4 +1,4 @@
-// The threads of one model's kernels. They spin for tens of microseconds for the next loop before they sleep, so a
+// The threads of one model's kernels. They spin for a tenth of a millisecond for the next loop before they sleep, so a
 // machine that has other work to do is not kept from it.
 #pragma once
 
@@ -21,8 +21,9 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  /// Calls body(i) once for each i below count, on any thread, and returns when all are done. Rethrows the first
-  /// exception. One caller at a time; not from inside a body.
+  /// Calls body(i) once for each i below count, on any thread, and returns when all are done. Each thread begins with
+  /// the same share of the range in every loop, so that it finds in its cache what it left there, and then helps the
+  /// others. Rethrows the first exception. One caller at a time; not from inside a body.
   void run(int64_t count, const std::function<void(int64_t)>& body);
 
   /// run() with body(begin, end) over blocks of `block` items; the blocks do not depend on the number of threads.
@@ -34,20 +35,40 @@ class ThreadPool {
     });
   }
 
+  /// run() with body(row, column) over a grid. A thread begins with a share of the rows, and goes through them column
+  /// by column.
+  template <typename Body>
+  void runGrid(int64_t rows, int64_t columns, const Body& body) {
+    const int64_t threads = size();
+    run(rows * columns, [&](int64_t i) {
+      int64_t share = 0;
+      while ((share + 1) * rows / threads * columns <= i) ++share;
+      const int64_t first = share * rows / threads, height = (share + 1) * rows / threads - first;
+      const int64_t at = i - first * columns;
+      body(first + at % height, at / height);
+    });
+  }
+
  private:
-  void work();
-  void takePart(const std::function<void(int64_t)>& body);
+  /// What a thread begins with; the others take from it when they have nothing left.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  int64_t size() const { return static_cast<int64_t>(shares_.size()); }
+  void work(size_t thread);
+  void takePart(size_t thread, const std::function<void(int64_t)>& body);
   void end();
 
   std::mutex mutex_;
   std::condition_variable begun_, left_;
   const std::function<void(int64_t)>* body_ = nullptr;  // null between loops
-  int inside_ = 0;                                      // workers taking part in the loop
+  std::atomic<int> inside_{0};                          // workers taking part in the loop
   bool ended_ = false;
   std::exception_ptr failure_;
   std::atomic<uint64_t> loops_{0};  // begun so far: what waiting workers look at
-  std::atomic<int64_t> next_{0};
-  int64_t count_ = 0;
+  std::vector<Share> shares_;       // of each thread, the caller's first
   std::vector<std::thread> workers_;
 };
 

@@ -29,6 +29,23 @@ TEST_CASE("blocks cover a range without gaps or overlaps") {
   for (const auto& t : times) CHECK(t == 1);
 }
 
+TEST_CASE("a grid runs each cell once, whatever the number of threads") {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int64_t rows : {0, 1, 3, 4, 11}) {
+      for (int64_t columns : {0, 1, 7}) {
+        std::vector<std::atomic<int>> times(static_cast<size_t>(rows * columns));
+        pool.runGrid(rows, columns, [&](int64_t row, int64_t column) {
+          REQUIRE(row < rows);
+          REQUIRE(column < columns);
+          ++times[static_cast<size_t>(row * columns + column)];
+        });
+        for (const auto& t : times) REQUIRE(t == 1);
+      }
+    }
+  }
+}
+
 TEST_CASE("an exception in a loop reaches the caller, and the pool goes on") {
   ThreadPool pool(2);
   for (int repeat = 0; repeat < 100; ++repeat) {

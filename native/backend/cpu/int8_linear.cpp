@@ -118,14 +118,14 @@ void CpuBackend::linearOfBytes(float* y, const float* x, const float* w, int64_t
   const auto finish = finishOf<Row>(e);
   const int64_t cuts = (rows + kTileRows - 1) / kTileRows, height = (rows + cuts - 1) / cuts;
   const int64_t down = (rows + height - 1) / height, across = (out + kByteColumns - 1) / kByteColumns;
-  threads_.run(down * across, [&](int64_t tile) {
+  threads_.runGrid(down, across, [&](int64_t i, int64_t block) {
     alignas(64) thread_local int32_t sums[kTileRows * kByteColumns];
-    const int64_t row = tile % down * height, block = tile / down, column = block * kByteColumns;
+    const int64_t row = i * height, column = block * kByteColumns;
     const int64_t m = std::min(height, rows - row), n = std::min(kByteColumns, out - column);
     multiplyBytes(sums, rounded.get() + row * in, weights.block(block), m, n, in);
-    for (int64_t i = 0; i < m; ++i) {
-      const int64_t at = (row + i) * out + column;
-      finish(y + at, sums + i * n, n, scales.get()[row + i], weights.scales.data() + column,
+    for (int64_t r = 0; r < m; ++r) {
+      const int64_t at = (row + r) * out + column;
+      finish(y + at, sums + r * n, n, scales.get()[row + r], weights.scales.data() + column,
              weights.sums.data() + column, partOf(e, column, at));
     }
   });

@@ -51,7 +51,7 @@ std::vector<float> productOf(const ProductKernel& kernel, const Operands& operan
     parts[j] = {operands.right.data() + j * kPanelCols * kDepthOfAll, std::min(kPanelCols, width - j * kPanelCols),
                 c.data() + j * kPanelCols, 2 * kPanelCols};
   }
-  kernel.multiply(rows, panels, parts, operands.left(packed), packed, kDepthOfAll, add);
+  kernel.multiply(rows, panels, parts, operands.left(packed), packed, kDepthOfAll, add, {operands.right.data(), 4});
   return c;
 }
 

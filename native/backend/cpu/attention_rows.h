@@ -1,28 +1,15 @@
-// AttentionKernel's functions, for whatever vectors the including file is compiled for. As in product_strips.h, nothing
-// here may be shared between such files.
+// AttentionKernel's functions, for whatever vectors the including file is compiled for. As in vectors.h, nothing here
+// may be shared between such files.
 #pragma once
-
-#include <immintrin.h>
 
 #include <cstring>
 
 #include "backend/cpu/attention_kernel.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/vectors.h"
 
 namespace dinomaly {
 namespace {
-
-/// The whole numbers in the place of a vector's floats.
-template <size_t kBytes>
-struct BitsOf;
-template <>
-struct BitsOf<32> {
-  using Type = uint32_t __attribute__((vector_size(32)));
-};
-template <>
-struct BitsOf<64> {
-  using Type = uint32_t __attribute__((vector_size(64)));
-};
 
 /// Sixteen lanes in as many vectors as it takes. Each operation goes over all of them, so that none waits for the one
 /// before.
@@ -33,15 +20,11 @@ struct Lanes {
   Vector part[kParts];
 
   static Lanes load(const float* from) {
-    return each([&](int i) {
-      Vector v;
-      std::memcpy(&v, from + i * kLanesOfOne, sizeof v);
-      return v;
-    });
+    return each([&](int i) { return dinomaly::load<Vector>(from + i * kLanesOfOne); });
   }
   void store(float* to) const {
 #pragma GCC unroll 4
-    for (int i = 0; i < kParts; ++i) std::memcpy(to + i * kLanesOfOne, &part[i], sizeof(Vector));
+    for (int i = 0; i < kParts; ++i) dinomaly::store(to + i * kLanesOfOne, part[i]);
   }
 
   template <typename Operation>
@@ -70,16 +53,6 @@ struct Lanes {
     return each([&](int i) { return a.part[i] * b; });
   }
 };
-
-/// a * b - c, rounded once however this is compiled: a product near c must not lose what is left of it.
-template <typename Vector>
-inline Vector fusedMinus(const Vector& a, const Vector& b, const Vector& c) {
-  if constexpr (sizeof(Vector) == sizeof(__m512)) {
-    return _mm512_fmsub_ps(a, b, c);
-  } else {
-    return _mm256_fmsub_ps(a, b, c);
-  }
-}
 
 /// 2^(scale * x - whole), whole an integer, within 2 units in the last place; 0 below 2^-126, anything from 2^128 on.
 /// On +-1/2 the polynomial is within 8e-8.

@@ -15,8 +15,8 @@ template <typename Body>
 void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
   const int64_t cuts = (m + kTileRows - 1) / kTileRows, strips = (m + kStripRows - 1) / kStripRows;
   const int64_t height = (strips + cuts - 1) / cuts * kStripRows, down = (m + height - 1) / height;
-  threads.run(down * ((n + kTileCols - 1) / kTileCols), [&](int64_t t) {
-    const int64_t row = t % down * height, column = t / down * kTileCols;
+  threads.runGrid(down, (n + kTileCols - 1) / kTileCols, [&](int64_t i, int64_t j) {
+    const int64_t row = i * height, column = j * kTileCols;
     body(row, std::min(height, m - row), column, std::min(kTileCols, n - column));
   });
 }
@@ -50,7 +50,10 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
                          e.activation == Activation::gelu,
                          from(e.scale, column),
                          from(e.residual, at)};
-    multiplyPanels({sums, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in, &end);
+    // Of the next columns' weights, the part that this tile is of its own columns: each comes from memory once.
+    const int64_t next = std::min(kTileCols, out - column - n) * in;
+    const Soon soon{w + (column + n) * in + next * row / rows, next * m / rows};
+    multiplyPanels({sums, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in, &end, soon);
   });
 }
 

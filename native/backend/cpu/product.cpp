@@ -8,7 +8,7 @@
 namespace dinomaly {
 namespace {
 
-constexpr int64_t kMostPanels = 2, kMostRows = 12;
+constexpr int64_t kMostPanels = 2;
 
 /// What this processor multiplies fastest with. The bits are the same with either. Chosen at the first call, since what
 /// runs when the addon is loaded must not need AVX.
@@ -50,18 +50,27 @@ LeftSide gathered(std::vector<float>& to, const float* from, int64_t stride, int
   return {to.data(), count, count};
 }
 
+/// As much of `soon` as goes with k columns, or nothing new if that was all.
+Ahead fetched(Soon& soon, int64_t k, const float* nothingNew) {
+  constexpr int64_t kStep = 4;
+  if (soon.count <= 0) return {nothingNew, 0};
+  const Ahead ahead{soon.from, kStep};
+  soon.from += k * kStep;
+  soon.count -= k * kStep;
+  return ahead;
+}
+
 }  // namespace
 
 void multiplyPanels(const ProductKernel& kernel, const Result& result, const LeftSide& left, const float* right,
-                    int64_t m, int64_t n, int64_t k, const ProductEnd* end) {
-  alignas(64) float wide[kProductDepth * kPanelCols], strip[kMostRows * kMostPanels * kPanelCols];
+                    int64_t m, int64_t n, int64_t k, const ProductEnd* end, Soon soon) {
+  alignas(64) float wide[kProductDepth * kPanelCols];
   thread_local std::vector<float> rowsTogether;
   const bool gather = rowsCollide(left.stride);
   const int64_t step = kernel.panels * kPanelCols;
   for (int64_t depth = 0; depth < k; depth += kProductDepth) {
     const int64_t count = std::min(kProductDepth, k - depth);
     const bool ends = end && depth + count == k, add = result.add || depth > 0;
-    const bool atOnce = ends && !add;  // nothing but the end is needed
     const LeftSide part = gather ? gathered(rowsTogether, left.data + depth, left.stride, m, count) : left;
     for (int64_t column = 0; column < n; column += step) {
       PanelPart parts[kMostPanels];
@@ -72,14 +81,17 @@ void multiplyPanels(const ProductKernel& kernel, const Result& result, const Lef
         parts[panels] = {width < kPanelCols ? widened(wide, panel, width, count) : panel, width,
                          result.data + (result.stride ? j : j * result.height + result.first * width),
                          result.stride ? result.stride : width, ends ? endAt(*end, 0, j) : ProductEnd{}};
-        if (atOnce) parts[panels].c = strip + panels * kMostRows * kPanelCols, parts[panels].stride = kPanelCols;
         ++panels;
       }
       for (int64_t row = 0; row < m; row += kernel.rows) {
         const int64_t rows = std::min(kernel.rows, m - row);
-        kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, add);
+        const bool isNew = column == 0 && part.stride == count;  // to the cache, and together with the next rows
+        const Ahead ahead = isNew && row + rows < m ? Ahead{part.data + (row + rows) * count, rows}
+                                                    : fetched(soon, count, parts[0].right);
+        kernel.multiply(rows, panels, parts, rowsOf(part, row, gather ? 0 : depth), part.stride == 0, count, add,
+                        ahead);
         for (int64_t i = 0; i < panels; ++i) {
-          if (!atOnce) parts[i].c += rows * parts[i].stride;
+          parts[i].c += rows * parts[i].stride;
           if (ends) parts[i].end = endAt(parts[i].end, rows, 0);
         }
       }
@@ -88,8 +100,8 @@ void multiplyPanels(const ProductKernel& kernel, const Result& result, const Lef
 }
 
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k,
-                    const ProductEnd* end) {
-  multiplyPanels(bestKernel(), result, left, right, m, n, k, end);
+                    const ProductEnd* end, Soon soon) {
+  multiplyPanels(bestKernel(), result, left, right, m, n, k, end, soon);
 }
 
 }  // namespace dinomaly

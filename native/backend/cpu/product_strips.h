@@ -1,39 +1,42 @@
-// The product's inner loops, for whatever vectors the including file is compiled for. Nothing here may be shared
-// between such files: a function of one that the linker took for the other's would use instructions that are not there.
+// The product's inner loops, for whatever vectors the including file is compiled for. As in vectors.h, nothing here may
+// be shared between such files.
 #pragma once
 
 #include "backend/cpu/product_kernel.h"
 #include "backend/cpu/vector_math.h"
+#include "backend/cpu/vectors.h"
 
 namespace dinomaly {
 namespace {
 
-template <typename Vector>
-inline Vector load(const float* from) {
-  Vector v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
-template <typename Vector>
-inline void store(float* to, const Vector& v) {
-  __builtin_memcpy(to, &v, sizeof v);
-}
-
 /// geluOf() of each lane.
 template <typename Vector>
 inline Vector geluOfEach(const Vector& x) {
-  const Vector magnitude = x < 0.0f ? -x : x, limit = Vector{} + kGeluLimit;
-  return geluFrom(x, magnitude, magnitude < limit ? magnitude : limit);
+  using Bits = typename BitsOf<sizeof(Vector)>::Type;
+  const Vector magnitude = reinterpret_cast<Vector>(reinterpret_cast<Bits>(x) & 0x7fffffffu);
+  return geluFrom(x, magnitude, smaller(magnitude, Vector{} + kGeluLimit));
 }
 
-/// What an end makes of the sums of a vector that begins `at` columns after it.
-template <typename Vector>
-inline Vector ended(Vector v, const ProductEnd& end, int64_t at, const float* residual) {
-  if (end.bias) v += load<Vector>(end.bias + at);
-  if (end.gelu) v = geluOfEach(v);
-  if (end.scale) v *= load<Vector>(end.scale + at);
-  if (residual) v += load<Vector>(residual + at);
-  return v;
+/// A panel's part of c = or += sums, or what the end makes of them; the first of the panel's vectors is `first`. Each
+/// step is taken for all of them at once, in the registers where they are.
+template <int kPerPanel, typename Vector, int kRows, int kAll>
+inline void finishPanel(const PanelPart& part, Vector (&sums)[kRows][kAll], int first, bool add) {
+  constexpr int kLanes = sizeof(Vector) / sizeof(float);
+  const ProductEnd& end = part.end;
+  const auto each = [&](const auto& operation) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kPerPanel; ++v) {
+#pragma GCC unroll 12
+      for (int i = 0; i < kRows; ++i) operation(sums[i][first + v], i, v * kLanes);
+    }
+  };
+  if (add) each([&](Vector& x, int i, int at) { x += load<Vector>(part.c + i * part.stride + at); });
+  if (!end.y) return each([&](const Vector& x, int i, int at) { store(part.c + i * part.stride + at, x); });
+  if (end.bias) each([&](Vector& x, int, int at) { x += load<Vector>(end.bias + at); });
+  if (end.gelu) each([&](Vector& x, int, int) { x = geluOfEach(x); });
+  if (end.scale) each([&](Vector& x, int, int at) { x *= load<Vector>(end.scale + at); });
+  if (end.residual) each([&](Vector& x, int i, int at) { x += load<Vector>(end.residual + i * end.stride + at); });
+  each([&](const Vector& x, int i, int at) { store(end.y + i * end.stride + at, x); });
 }
 
 /// `width` floats and zeros.
@@ -44,121 +47,152 @@ struct Widened {
   }
 };
 
-/// One row of a panel from c to the part's end.
+/// finishPanel() for a panel that is narrower than its sums, row by row.
 template <typename Vector>
-inline void endRow(float* y, const float* c, const ProductEnd& end, const float* residual) {
-  for (int64_t at = 0; at < kPanelCols; at += static_cast<int64_t>(sizeof(Vector) / sizeof(float))) {
-    store(y + at, ended(load<Vector>(c + at), end, at, residual));
+[[gnu::noinline]] void finishNarrowPanel(const PanelPart& part, const float* sums, int rows, bool add) {
+  constexpr int kLanes = sizeof(Vector) / sizeof(float), kPerPanel = kPanelCols / kLanes;
+  const ProductEnd& end = part.end;
+  const Widened bias(end.bias, part.width), scale(end.scale, part.width);
+  for (int i = 0; i < rows; ++i) {
+    float *const c = part.c + i * part.stride, *const y = end.y + i * end.stride;
+    const float* const residual = end.residual ? end.residual + i * end.stride : nullptr;
+    Widened result(end.y && !add ? nullptr : c, part.width);
+    const Widened before(residual, part.width);
+    PanelPart whole{part.right, kPanelCols, result.values, kPanelCols};
+    if (end.y) {
+      whole.end = {result.values,
+                   kPanelCols,
+                   end.bias ? bias.values : nullptr,
+                   end.gelu,
+                   end.scale ? scale.values : nullptr,
+                   residual ? before.values : nullptr};
+    }
+    Vector row[1][kPerPanel];
+#pragma GCC unroll 2
+    for (int v = 0; v < kPerPanel; ++v) row[0][v] = load<Vector>(sums + i * kPanelCols + v * kLanes);
+    finishPanel<kPerPanel>(whole, row, 0, add);
+    float* const to = end.y ? y : c;
+    for (int64_t j = 0; j < part.width; ++j) to[j] = result.values[j];
   }
 }
 
-/// All rows, which have just been stored; those of a narrow panel through some that are not.
-template <typename Vector>
-void endPanel(const PanelPart& part, int rows) {
+/// Asks for the lines of a row that finishPanel() will touch. Inline, since a call that only asks has no effect that
+/// GCC would keep it for.
+[[gnu::always_inline]] inline void fetchRow(const PanelPart& part, int i) {
+  constexpr int kWrite = 1;
   const ProductEnd& end = part.end;
-  for (int i = 0; i < rows; ++i) {
-    float* const y = end.y + i * end.stride;
-    const float *const c = part.c + i * part.stride, *residual = end.residual ? end.residual + i * end.stride : nullptr;
-    if (part.width == kPanelCols) {
-      endRow<Vector>(y, c, end, residual);
+  __builtin_prefetch(end.y ? end.y + i * end.stride : part.c + i * part.stride, kWrite);
+  if (end.residual) __builtin_prefetch(end.residual + i * end.stride);
+}
+
+/// The left side's elements of one column, row by row. Addresses add a register once, twice or four times, so twelve
+/// rows take five registers: with more, some would have to lie in vectors, and moving them costs multiplications.
+template <bool kPacked>
+class Column {
+ public:
+  explicit Column(const RowsPart& rows)
+      : strips_{reinterpret_cast<const char*>(rows.a), reinterpret_cast<const char*>(rows.a + rows.stripStep)},
+        one_(kPacked ? kFloat : rows.rowStep * kFloat),
+        three_(3 * one_),
+        five_(5 * one_) {
+    if (!kPacked) asm("" : "+r"(three_), "+r"(five_));  // so that compilers do not make twelve of them
+  }
+  float operator[](int i) const {
+    const int64_t steps[kStripRows] = {0, one_, 2 * one_, three_, 4 * one_, five_};
+    float x;
+    __builtin_memcpy(&x, strips_[i / kStripRows] + steps[i % kStripRows], sizeof x);
+    return x;
+  }
+  void next() {
+    for (const char*& strip : strips_) strip += kPacked ? kStripRows * kFloat : kFloat;
+  }
+
+ private:
+  static constexpr int64_t kFloat = sizeof(float);
+  static_assert(kStripRows == 6);
+  const char* strips_[2];
+  int64_t one_, three_, five_;
+};
+
+/// c (kRows, kPanels * 16) = or += a (kRows, k) b: all sums of it in registers.
+template <typename Vector, int kRows, int kPanels, bool kPacked>
+void multiplyStrip(const PanelPart* parts, const RowsPart& rows, int64_t k, bool add, const Ahead& ahead) {
+  constexpr int kLanes = sizeof(Vector) / sizeof(float), kPerPanel = kPanelCols / kLanes, kAll = kPanels * kPerPanel;
+  Vector sums[kRows][kAll];
+  Column<kPacked> left(rows);
+  const float *right[kPanels], *soon = ahead.from;
+#pragma GCC unroll 2
+  for (int panel = 0; panel < kPanels; ++panel) right[panel] = parts[panel].right;
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kAll; ++v) sums[i][v] = Vector{};
+  }
+  const auto addColumn = [&] {
+    constexpr int kRead = 0, kSecondLevel = 2;
+    __builtin_prefetch(soon, kRead, kSecondLevel);
+    soon += ahead.step;
+    Vector b[kAll];
+#pragma GCC unroll 2
+    for (int v = 0; v < kAll; ++v) b[v] = load<Vector>(right[v / kPerPanel] + v % kPerPanel * kLanes);
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) {
+      const float x = left[i];
+#pragma GCC unroll 2
+      for (int v = 0; v < kAll; ++v) sums[i][v] += x * b[v];
+    }
+    left.next();
+#pragma GCC unroll 2
+    for (const float*& panel : right) panel += kPanelCols;
+  };
+  // What the end needs is asked for first, but not all at once, which would hold up what these columns read.
+  constexpr int kColumnsOfRow = 4;
+  int64_t p = 0;
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int panel = 0; panel < kPanels; ++panel) fetchRow(parts[panel], i);
+    if (p + kColumnsOfRow > k) continue;
+    p += kColumnsOfRow;
+#pragma GCC unroll 4
+    for (int column = 0; column < kColumnsOfRow; ++column) addColumn();
+  }
+  for (; p < k; ++p) addColumn();
+#pragma GCC unroll 2
+  for (int panel = 0; panel < kPanels; ++panel) {
+    if (parts[panel].width == kPanelCols) {
+      finishPanel<kPerPanel>(parts[panel], sums, panel * kPerPanel, add);
       continue;
     }
-    const Widened wide(c, part.width), bias(end.bias, part.width), scale(end.scale, part.width),
-        before(residual, part.width);
-    const ProductEnd whole{nullptr, 0, end.bias ? bias.values : nullptr, end.gelu, end.scale ? scale.values : nullptr};
-    Widened row(nullptr, 0);
-    endRow<Vector>(row.values, wide.values, whole, residual ? before.values : nullptr);
-    for (int64_t j = 0; j < part.width; ++j) y[j] = row.values[j];
-  }
-}
-
-/// Asks for the lines that endPanel() will touch while the sums are still to be computed.
-inline void fetchEnd(const ProductEnd& end, int rows) {
-  constexpr int kWrite = 1;
-  for (int i = 0; i < rows; ++i) {
-    __builtin_prefetch(end.y + i * end.stride, kWrite);
-    if (end.residual) __builtin_prefetch(end.residual + i * end.stride);
-  }
-}
-
-/// A panel's part of c = or += sums; the first of its vectors is `first`.
-template <int kPerPanel, typename Vector, int kRows, int kAll>
-inline void storePanel(const PanelPart& part, const Vector (&sums)[kRows][kAll], int first, bool add) {
-  constexpr int kLanes = kPanelCols / kPerPanel;
-  if (part.width == kPanelCols) {
+    float narrow[kRows * kPanelCols];
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
       for (int v = 0; v < kPerPanel; ++v) {
-        float* const to = part.c + i * part.stride + v * kLanes;
-        const Vector& sum = sums[i][first + v];
-        store(to, add ? load<Vector>(to) + sum : sum);
+        store(narrow + i * kPanelCols + v * kLanes, sums[i][panel * kPerPanel + v]);
       }
     }
-    return;
-  }
-#pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
-    float sum[kPanelCols];
-#pragma GCC unroll 2
-    for (int v = 0; v < kPerPanel; ++v) store(sum + v * kLanes, sums[i][first + v]);
-    float* const to = part.c + i * part.stride;
-    for (int64_t j = 0; j < part.width; ++j) to[j] = add ? to[j] + sum[j] : sum[j];
-  }
-}
-
-/// c (kRows, kPanels * 16) = or += a (kRows, k) b: all sums of it in registers. a: element (i,p) at row i [p *
-/// kDepthStep].
-template <typename Vector, int kRows, int kPanels, int64_t kDepthStep>
-void multiplyStrip(const PanelPart* parts, const RowsPart& rows, int64_t k, bool add) {
-  constexpr int kLanes = sizeof(Vector) / sizeof(float), kPerPanel = kPanelCols / kLanes, kAll = kPanels * kPerPanel;
-  Vector sums[kRows][kAll];
-  const float *row[kRows], *right[kPanels];
-#pragma GCC unroll 2
-  for (int panel = 0; panel < kPanels; ++panel) {
-    right[panel] = parts[panel].right;
-    if (parts[panel].end.y) fetchEnd(parts[panel].end, kRows);
-  }
-#pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
-    row[i] = rows.a + i / kStripRows * rows.stripStep + i % kStripRows * rows.rowStep;
-#pragma GCC unroll 2
-    for (int v = 0; v < kAll; ++v) sums[i][v] = Vector{};
-  }
-  for (int64_t p = 0; p < k; ++p) {
-    Vector b[kAll];
-#pragma GCC unroll 2
-    for (int v = 0; v < kAll; ++v) {
-      b[v] = load<Vector>(right[v / kPerPanel] + p * kPanelCols + v % kPerPanel * kLanes);
-    }
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-      const float x = row[i][p * kDepthStep];
-#pragma GCC unroll 2
-      for (int v = 0; v < kAll; ++v) sums[i][v] += x * b[v];
-    }
-  }
-#pragma GCC unroll 2
-  for (int panel = 0; panel < kPanels; ++panel) {
-    storePanel<kPerPanel>(parts[panel], sums, panel * kPerPanel, add);
-    if (parts[panel].end.y) endPanel<Vector>(parts[panel], kRows);
+    finishNarrowPanel<Vector>(parts[panel], narrow, kRows, add);
   }
 }
 
 /// multiplyStrip for a number of rows and panels that is known only now: of at most kRows and kPanels.
 template <typename Vector, int kRows, int kPanels>
 void multiplyStrips(int64_t rows, int64_t panels, const PanelPart* parts, const RowsPart& left, bool packed, int64_t k,
-                    bool add) {
+                    bool add, const Ahead& ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return multiplyStrips<Vector, kRows - 1, kPanels>(rows, panels, parts, left, packed, k, add);
+    if (rows < kRows) {
+      return multiplyStrips<Vector, kRows - 1, kPanels>(rows, panels, parts, left, packed, k, add, ahead);
+    }
   }
   if constexpr (kPanels > 1) {
-    if (panels < kPanels) return multiplyStrips<Vector, kRows, kPanels - 1>(rows, panels, parts, left, packed, k, add);
+    if (panels < kPanels) {
+      return multiplyStrips<Vector, kRows, kPanels - 1>(rows, panels, parts, left, packed, k, add, ahead);
+    }
   }
   if (packed) {
-    multiplyStrip<Vector, kRows, kPanels, kStripRows>(parts, left, k, add);
+    multiplyStrip<Vector, kRows, kPanels, true>(parts, left, k, add, ahead);
   } else {
-    multiplyStrip<Vector, kRows, kPanels, 1>(parts, left, k, add);
+    multiplyStrip<Vector, kRows, kPanels, false>(parts, left, k, add, ahead);
   }
 }
 

@@ -21,6 +21,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  int64_t size() const { return static_cast<int64_t>(shares_.size()); }
+
   /// Calls body(i) once for each i below count, on any thread, and returns when all are done. Each thread begins with
   /// the same share of the range in every loop, so that it finds in its cache what it left there, and then helps the
   /// others. Rethrows the first exception. One caller at a time; not from inside a body.
@@ -56,7 +58,6 @@ class ThreadPool {
     int64_t end = 0;
   };
 
-  int64_t size() const { return static_cast<int64_t>(shares_.size()); }
   void work(size_t thread);
   void takePart(size_t thread, const std::function<void(int64_t)>& body);
   void end();

@@ -57,10 +57,10 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   t.x = x;
   const Activations n = backend.allocateActivations(rows * d);
   normalise(backend, norm1_, n.get(), t.mean1.get(), t.rstd1.get(), x.get(), rows);
-  t.qkv = backend.allocateActivations(rows * (tape ? 3 : 4) * d);  // where nothing is kept, buffers serve twice
+  t.qkv = backend.allocateActivations(rows * 3 * d);
   qkv_.forward(backend, t.qkv.get(), n.get(), rows, {nullptr, Activation::none, nullptr, nullptr, mayRound});
   cancel.check();
-  t.mixed = tape ? backend.allocateActivations(rows * d) : n;
+  t.mixed = tape ? backend.allocateActivations(rows * d) : n;  // where nothing is kept, buffers serve twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
   (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
@@ -68,7 +68,7 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   proj_.forward(backend, t.x1.get(), t.mixed.get(), rows,
                 {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound});
   normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
-  const Activations act = tape ? backend.allocateActivations(rows * 4 * d) : t.qkv;
+  const Activations act = backend.allocateActivations(rows * 4 * d);
   if (tape) {
     t.hidden = backend.allocateActivations(rows * 4 * d);
     fc1_.forward(backend, t.hidden.get(), n.get(), rows);

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/int8_product.h"
+#include "backend/cpu/row_parts.h"
 #include "backend/cpu/vector_math.h"
 
 namespace dinomaly {
@@ -14,8 +15,6 @@ namespace {
 
 /// Rows of a thread's share of a product, whose sums then stay in the second-level cache.
 constexpr int64_t kTileRows = 72;
-/// Rows that are rounded at a time.
-constexpr int64_t kRoundedRows = 16;
 
 /// A row is about scale * (bytes - zero).
 struct RowScale {
@@ -110,22 +109,21 @@ void CpuBackend::linearOfBytes(float* y, const float* x, const float* w, int64_t
   const auto rounded = std::static_pointer_cast<uint8_t>(allocateBytes(rows * in));
   const auto scales = std::static_pointer_cast<RowScale>(allocateBytes(rows * int64_t{sizeof(RowScale)}));
   const int32_t levels = byteLevels().left;
-  threads_.runBlocks(rows, kRoundedRows, [&](int64_t first, int64_t end) {
+  threads_.runBlocks(rows, RowParts::kUnit, [&](int64_t first, int64_t end) {
     for (int64_t r = first; r < end; ++r) {
       scales.get()[r] = roundRow(rounded.get() + r * in, x + r * in, in, levels);
     }
   });
   const auto finish = finishOf<Row>(e);
-  const int64_t cuts = (rows + kTileRows - 1) / kTileRows, height = (rows + cuts - 1) / cuts;
-  const int64_t down = (rows + height - 1) / height, across = (out + kByteColumns - 1) / kByteColumns;
-  threads_.runGrid(down, across, [&](int64_t i, int64_t block) {
+  const RowParts parts(rows, kTileRows, threads_.size());
+  threads_.runGrid(parts.count(), (out + kByteColumns - 1) / kByteColumns, [&](int64_t part, int64_t block) {
     alignas(64) thread_local int32_t sums[kTileRows * kByteColumns];
-    const int64_t row = i * height, column = block * kByteColumns;
-    const int64_t m = std::min(height, rows - row), n = std::min(kByteColumns, out - column);
+    const int64_t row = parts.begin(part), column = block * kByteColumns;
+    const int64_t m = parts.end(part) - row, n = std::min(kByteColumns, out - column);
     multiplyBytes(sums, rounded.get() + row * in, weights.block(block), m, n, in);
-    for (int64_t r = 0; r < m; ++r) {
-      const int64_t at = (row + r) * out + column;
-      finish(y + at, sums + r * n, n, scales.get()[row + r], weights.scales.data() + column,
+    for (int64_t i = 0; i < m; ++i) {
+      const int64_t at = (row + i) * out + column;
+      finish(y + at, sums + i * n, n, scales.get()[row + i], weights.scales.data() + column,
              weights.sums.data() + column, partOf(e, column, at));
     }
   });

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/row_parts.h"
 
 namespace dinomaly {
 namespace {
@@ -32,7 +33,7 @@ void rowGradient(float* dx, float* dweight, float* dbias, const float* dy, const
 
 void CpuBackend::layerNorm(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
                            int64_t rows, int64_t dim, float eps) {
-  threads_.runBlocks(rows, 32, [&](int64_t begin, int64_t end) {
+  threads_.runBlocks(rows, RowParts::kUnit, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* in = x + r * dim;
       float* out = y + r * dim;

@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/row_parts.h"
 
 namespace dinomaly {
 namespace {
@@ -10,15 +11,26 @@ namespace {
 /// A thread's share of a result: at most this large, so that it and what it is made of stay in the second-level cache.
 constexpr int64_t kTileRows = 72, kTileCols = 96;
 
-/// body(row, rows, column, columns) for each tile of an (m,n) result; tiles are of about the same height.
+struct Tile {
+  int64_t row, rows, column, columns;
+  int64_t turn, turns;  // of the thread's tiles of these columns, this one and all
+};
+
+/// body(tile) for each tile of an (m,n) result.
 template <typename Body>
 void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
-  const int64_t cuts = (m + kTileRows - 1) / kTileRows, strips = (m + kStripRows - 1) / kStripRows;
-  const int64_t height = (strips + cuts - 1) / cuts * kStripRows, down = (m + height - 1) / height;
-  threads.runGrid(down, (n + kTileCols - 1) / kTileCols, [&](int64_t i, int64_t j) {
-    const int64_t row = i * height, column = j * kTileCols;
-    body(row, std::min(height, m - row), column, std::min(kTileCols, n - column));
+  const RowParts parts(m, kTileRows, threads.size());
+  const int64_t turns = std::max(int64_t{1}, parts.count() / threads.size());
+  threads.runGrid(parts.count(), (n + kTileCols - 1) / kTileCols, [&](int64_t i, int64_t j) {
+    const int64_t row = parts.begin(i), column = j * kTileCols;
+    body(Tile{row, parts.end(i) - row, column, std::min(kTileCols, n - column), i % turns, turns});
   });
+}
+
+/// What a tile of a product with w (k,n) fetches of the next columns of w, so that its thread's tiles fetch them all.
+Soon nextColumns(const float* w, int64_t k, int64_t n, const Tile& tile) {
+  const int64_t column = tile.column + tile.columns, size = std::min(kTileCols, n - column) * k;
+  return {w + column * k + size * tile.turn / tile.turns, size / tile.turns};
 }
 
 /// body(j) for the first column of each panel.
@@ -41,19 +53,17 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
                         const FloatEpilogue& e) {
   if (bytes_ && e.mayRound && in <= kMostBytes) return linearOfBytes(y, x, w, rows, in, out, e);
   const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
-  forTiles(threads_, rows, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
+  forTiles(threads_, rows, out, [&](const Tile& tile) {
     alignas(64) thread_local float sums[kTileRows * kTileCols];
-    const int64_t at = row * out + column;
+    const int64_t at = tile.row * out + tile.column;
     const ProductEnd end{y + at,
                          out,
-                         from(e.bias, column),
+                         from(e.bias, tile.column),
                          e.activation == Activation::gelu,
-                         from(e.scale, column),
+                         from(e.scale, tile.column),
                          from(e.residual, at)};
-    // Of the next columns' weights, the part that this tile is of its own columns: each comes from memory once.
-    const int64_t next = std::min(kTileCols, out - column - n) * in;
-    const Soon soon{w + (column + n) * in + next * row / rows, next * m / rows};
-    multiplyPanels({sums, kTileCols}, {x + row * in, in, in}, w + column * in, m, n, in, &end, soon);
+    multiplyPanels({sums, kTileCols}, {x + tile.row * in, in, in}, w + tile.column * in, tile.rows, tile.columns, in,
+                   &end, nextColumns(w, in, out, tile));
   });
 }
 
@@ -61,9 +71,10 @@ void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w,
                                      int64_t out) {
   const Buffer transposed = allocate(in * out);  // panels (out,in)
   forPanels(threads_, in, [&](int64_t i) { transposePanel(transposed.get(), w, in, out, i); });
-  forTiles(threads_, rows, in, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-    multiplyPanels({dx + row * in + column, in}, {dy + row * out, out, out}, transposed.get() + column * out, m, n,
-                   out);
+  forTiles(threads_, rows, in, [&](const Tile& tile) {
+    multiplyPanels({dx + tile.row * in + tile.column, in}, {dy + tile.row * out, out, out},
+                   transposed.get() + tile.column * out, tile.rows, tile.columns, out, nullptr,
+                   nextColumns(transposed.get(), out, in, tile));
   });
 }
 
@@ -82,9 +93,9 @@ void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, con
     threads_.runBlocks(out, 8 * kPanelCols, [&](int64_t begin, int64_t end) {
       packPanels(right.get(), db, dy + first * out, count, out, begin, end);
     });
-    forTiles(threads_, in, out, [&](int64_t row, int64_t m, int64_t column, int64_t n) {
-      multiplyPanels({dw + column * in, 0, row, in, first > 0}, {left.get() + row * count, 0, count},
-                     right.get() + column * count, m, n, count);
+    forTiles(threads_, in, out, [&](const Tile& tile) {
+      multiplyPanels({dw + tile.column * in, 0, tile.row, in, first > 0}, {left.get() + tile.row * count, 0, count},
+                     right.get() + tile.column * count, tile.rows, tile.columns, count);
     });
   }
 }

@@ -160,9 +160,8 @@ void CpuBackend::linearAttention(float* y, const float* qkv, int64_t images, int
     keysOf(i).compute(sized(room, tokens * headDim), queriesOf(i) + dim, queriesOf(i) + 2 * dim, stride, tokens,
                       headDim);
   });
-  threads_.runGrid(images * blocks, heads, [&](int64_t row, int64_t h) {
-    const int64_t i = row / blocks * heads + h, first = row % blocks * kTaskRows,
-                  rows = std::min(kTaskRows, tokens - first);
+  threads_.run(images * heads * blocks, [&](int64_t task) {
+    const int64_t i = task / blocks, first = task % blocks * kTaskRows, rows = std::min(kTaskRows, tokens - first);
     attend(y + (i / heads * tokens + first) * dim + i % heads * headDim, dim, queriesOf(i) + first * stride, stride,
            rows, keysOf(i), headDim);
   });

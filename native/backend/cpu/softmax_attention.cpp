@@ -70,9 +70,8 @@ void CpuBackend::softmaxAttention(float* y, const float* qkv, int64_t images, in
   threads_.run(images * heads, [&](int64_t i) {
     packHead(packed.get() + i * head.size(), queriesOf(i) + dim, queriesOf(i) + 2 * dim, stride, head);
   });
-  threads_.runGrid(images * blocks, heads, [&](int64_t block, int64_t h) {
-    const int64_t i = block / blocks * heads + h, first = block % blocks * kTaskRows,
-                  end = std::min(tokens, first + kTaskRows);
+  threads_.run(images * heads * blocks, [&](int64_t task) {
+    const int64_t i = task / blocks, first = task % blocks * kTaskRows, end = std::min(tokens, first + kTaskRows);
     for (int64_t row = first; row < end; row += kRows) {
       attend(y + (i / heads * tokens + row) * dim + i % heads * headDim, dim, queriesOf(i) + row * stride, stride,
              std::min(kRows, end - row), packed.get() + i * head.size(), head, scale);

@@ -108,8 +108,7 @@ export class Dinomaly {
       const { controller, unlink } = follow(checked.signal);
       this.#training = controller;
       const { signal } = controller;
-      // Here, since most programs only score; an import() would have to name a file of dist.
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // Here, since most programs only score.
       const { train } = require('./training/train') as typeof import('./training/train');
       const run = this.#lastTraining.then(() => train(this.#network, data, checked, signal));
       this.#lastTraining = run.catch(() => {});
@@ -188,8 +187,7 @@ export class Dinomaly {
       const file = parse(text, path, 'exportOnnx.path');
       const settings = checkExportOptions(options);
       const { native, config } = this.#network;
-      // Here, since few programs export and all would wait for protobuf to be loaded; an import() would have to name a file of dist.
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // Here, since few programs export, and all would wait for protobuf.
       const { exportOnnx } = require('./onnx/export') as typeof import('./onnx/export');
       await exportOnnx(file, config, await native.stateDict(), settings, () => {
         if (this.#disposal) throw disposedError();

@@ -85,8 +85,7 @@ async function weightsPath(name: EncoderName | undefined, options: CheckedCreate
   if (weights !== 'hub') return weights;
   if (name === undefined) throw invalid('create.weights', "a path or 'random', as the encoder is a shape", weights);
   const { onDownload, signal } = options;
-  // Here, since few programs download; an import() would have to name a file of dist.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  // Here, since few programs download.
   const { fetchFromHub } = require('./weights/hub') as typeof import('./weights/hub');
   return fetchFromHub(encoders[name].repository, {
     ...(onDownload && { onProgress: (received: number, total: number) => onDownload({ received, total }) }),

@@ -15,8 +15,7 @@ const precisions: readonly string[] = ['f32', 'tf32', 'bf16', 'int8'] satisfies 
 
 let warned = false;
 
-/** Loaded by who looks for a GPU; an import() would have to name a file of dist. */
-// eslint-disable-next-line @typescript-eslint/no-require-imports
+/** Loaded by who looks for a GPU. */
 const search = () => require('./search') as typeof import('./search');
 
 /** Looks and tests anew, whatever is remembered. */

@@ -6,8 +6,7 @@ import { mergeTunings } from './tuningText';
 
 const mostBytes = 2 ** 20;
 
-/** Loaded for a GPU alone, since it loads OpenSSL; an import() would have to name a file of dist. */
-// eslint-disable-next-line @typescript-eslint/no-require-imports
+/** Loaded for a GPU alone, since it loads OpenSSL. */
 const cache = () => require('./cache') as typeof import('./cache');
 
 /** Gives a new model what other processes measured. A damaged file is removed. */

@@ -43,8 +43,7 @@ async function readHeader(file: OpenFile): Promise<WeightsFile> {
   if (file.size < 8) throw formatError(file.path, `truncated: a weights file was expected, found ${file.size} bytes`);
   const start = await readAt(file, 0, 8);
   if (start.subarray(0, 4).equals(ZIP_START)) {
-    // Here, since our own models, which should open at once, are none; an import() would have to name a file of dist.
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    // Here, since our own models, which should open at once, are none.
     const { readPyTorch } = require('./pytorch') as typeof import('./pytorch');
     return readPyTorch(file);
   }

@@ -7,9 +7,8 @@
 namespace dinomaly {
 
 /// Rows in parts of about the same height: multiples of kUnit but for the last, at most `most`, which is one. Where
-/// there are enough, each thread has as many parts as another. ThreadPool then begins with a thread where it did in
-/// every other loop over these rows, also in ThreadPool::runBlocks() of kUnit: what a thread has written stays in its
-/// cache, which may be far from the other threads'.
+/// there are enough, each thread has as many parts as another. In loops over such parts, and in runBlocks() of kUnit, a
+/// thread then begins with the same rows: what it has written stays in its cache, which may be far from the others'.
 class RowParts {
  public:
   static constexpr int64_t kUnit = 12;  // what product kernels take at a time

@@ -1,4 +1,4 @@
-// Products of bytes on oneDNN, summed in 32 bits. It is used in this file's source alone.
+// Products of bytes, summed in 32 bits. The package uses oneDNN for nothing else.
 #pragma once
 
 #include <cstdint>

@@ -56,7 +56,7 @@ template <typename Vector>
   for (int i = 0; i < rows; ++i) {
     float *const c = part.c + i * part.stride, *const y = end.y + i * end.stride;
     const float* const residual = end.residual ? end.residual + i * end.stride : nullptr;
-    Widened result(end.y && !add ? nullptr : c, part.width);
+    Widened result(add ? c : nullptr, part.width);
     const Widened before(residual, part.width);
     PanelPart whole{part.right, kPanelCols, result.values, kPanelCols};
     if (end.y) {

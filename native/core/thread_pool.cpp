@@ -38,13 +38,16 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::end() {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    ended_ = true;
-    loops_.fetch_add(1, std::memory_order_release);
-  }
-  begun_.notify_all();
+  ended_ = true;
+  begin();
   for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::begin() {
+  ++loops_;
+  if (asleep_ == 0) return;
+  { std::lock_guard<std::mutex> lock(mutex_); }  // so that whoever saw the loops before this hears what follows
+  begun_.notify_all();
 }
 
 void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& body) {
@@ -52,26 +55,22 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& body) {
     for (int64_t i = 0; i < count; ++i) body(i);
     return;
   }
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    body_ = &body;
-    for (int64_t i = 0; i < size(); ++i) {
-      Share& share = shares_[static_cast<size_t>(i)];
-      share.next.store(i * count / size(), std::memory_order_relaxed);
-      share.end = (i + 1) * count / size();
-    }
-    loops_.fetch_add(1, std::memory_order_release);
+  for (int64_t i = 0; i < size(); ++i) {
+    Share& share = shares_[static_cast<size_t>(i)];
+    share.next.store(i * count / size(), std::memory_order_relaxed);
+    share.end = (i + 1) * count / size();
   }
-  begun_.notify_all();
+  body_ = &body;
+  begin();
   takePart(0, body);
-  // Whoever has not woken by now finds no loop to take part in: only those inside are waited for.
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    body_ = nullptr;
+  body_ = nullptr;  // Whoever has not come by now finds nothing to take part in: only those inside are waited for.
+  for (int spin = 0; spin < kSpins && inside_ > 0; ++spin) pause();
+  if (inside_ > 0) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    awaited_ = true;
+    left_.wait(lock, [this] { return inside_ == 0; });
+    awaited_ = false;
   }
-  for (int spin = 0; spin < kSpins && inside_.load(std::memory_order_acquire) > 0; ++spin) pause();
-  std::unique_lock<std::mutex> lock(mutex_);
-  left_.wait(lock, [this] { return inside_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
@@ -89,23 +88,27 @@ void ThreadPool::takePart(size_t thread, const std::function<void(int64_t)>& bod
   }
 }
 
+void ThreadPool::awaitLoop(uint64_t seen) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (loops_.load(std::memory_order_acquire) != seen) return;
+    pause();
+  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++asleep_;
+  begun_.wait(lock, [&] { return loops_ != seen; });
+  --asleep_;
+}
+
 void ThreadPool::work(size_t thread) {
-  uint64_t seen = 0;
-  for (;;) {
-    for (int spin = 0; spin < kSpins && loops_.load(std::memory_order_acquire) == seen; ++spin) pause();
-    const std::function<void(int64_t)>* body;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      begun_.wait(lock, [&] { return loops_.load(std::memory_order_relaxed) != seen; });
-      if (ended_) return;
-      seen = loops_.load(std::memory_order_relaxed);
-      if (!body_) continue;
-      body = body_;
-      ++inside_;
-    }
-    takePart(thread, *body);
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (--inside_ == 0) left_.notify_one();
+  for (uint64_t seen = 0;;) {
+    awaitLoop(seen);
+    ++inside_;  // before looking for what to do, as the caller looks for who is inside after it has taken that away
+    seen = loops_;
+    if (ended_) return;
+    if (const std::function<void(int64_t)>* body = body_) takePart(thread, *body);
+    if (--inside_ > 0 || !awaited_) continue;
+    { std::lock_guard<std::mutex> lock(mutex_); }
+    left_.notify_one();
   }
 }
 

@@ -58,19 +58,24 @@ class ThreadPool {
     int64_t end = 0;
   };
 
-  void work(size_t thread);
-  void takePart(size_t thread, const std::function<void(int64_t)>& body);
+  void begin();
   void end();
+  void work(size_t thread);
+  void awaitLoop(uint64_t seen);
+  void takePart(size_t thread, const std::function<void(int64_t)>& body);
 
-  std::mutex mutex_;
-  std::condition_variable begun_, left_;
-  const std::function<void(int64_t)>* body_ = nullptr;  // null between loops
-  std::atomic<int> inside_{0};                          // workers taking part in the loop
-  bool ended_ = false;
+  std::vector<Share> shares_;  // of each thread, the caller's first
   std::exception_ptr failure_;
-  std::atomic<uint64_t> loops_{0};  // begun so far: what waiting workers look at
-  std::vector<Share> shares_;       // of each thread, the caller's first
-  std::vector<std::thread> workers_;
+  std::mutex mutex_;  // of failure_, and for who sleeps
+  std::condition_variable begun_, left_;
+  std::atomic<int> asleep_{0};        // workers that must be woken for a loop
+  std::atomic<bool> awaited_{false};  // whether the caller must be woken when all have left
+  std::atomic<bool> ended_{false};
+  // What waiting workers look at, and what the waiting caller does: on lines of their own.
+  alignas(64) std::atomic<uint64_t> loops_{0};                      // begun so far
+  std::atomic<const std::function<void(int64_t)>*> body_{nullptr};  // null between loops
+  alignas(64) std::atomic<int> inside_{0};                          // workers that may be taking part in the loop
+  alignas(64) std::vector<std::thread> workers_;
 };
 
 }  // namespace dinomaly

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 using dinomaly::ThreadPool;
 
@@ -16,6 +18,20 @@ TEST_CASE("a loop runs each index once, whatever the number of threads") {
         for (const auto& t : times) REQUIRE(t == 1);
       }
     }
+  }
+}
+
+TEST_CASE("a loop runs whole when its workers had fallen asleep, and when its caller falls asleep") {
+  const auto longerThanAnybodySpins = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  ThreadPool pool(3);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::atomic<int> times{0};
+    longerThanAnybodySpins();
+    pool.run(3, [&](int64_t i) {
+      if (i != 0) longerThanAnybodySpins();
+      ++times;
+    });
+    REQUIRE(times == 3);
   }
 }
 

@@ -16,10 +16,10 @@ struct Tile {
   int64_t turn, turns;  // of the thread's tiles of these columns, this one and all
 };
 
-/// body(tile) for each tile of an (m,n) result.
+/// body(tile) for each tile of an (m,n) result. Threads' shares of the rows begin at multiples of `grain`.
 template <typename Body>
-void forTiles(ThreadPool& threads, int64_t m, int64_t n, const Body& body) {
-  const RowParts parts(m, kTileRows, threads.size());
+void forTiles(ThreadPool& threads, int64_t m, int64_t n, int64_t grain, const Body& body) {
+  const RowParts parts(m, kTileRows, threads.size(), grain);
   const int64_t turns = std::max(int64_t{1}, parts.count() / threads.size());
   threads.runGrid(parts.count(), (n + kTileCols - 1) / kTileCols, [&](int64_t i, int64_t j) {
     const int64_t row = parts.begin(i), column = j * kTileCols;
@@ -53,7 +53,7 @@ void CpuBackend::linear(float* y, const float* x, const float* w, int64_t rows, 
                         const FloatEpilogue& e) {
   if (bytes_ && e.mayRound && in <= kMostBytes) return linearOfBytes(y, x, w, rows, in, out, e);
   const auto from = [](const float* p, int64_t at) { return p ? p + at : nullptr; };
-  forTiles(threads_, rows, out, [&](const Tile& tile) {
+  forTiles(threads_, rows, out, 1, [&](const Tile& tile) {
     alignas(64) thread_local float sums[kTileRows * kTileCols];
     const int64_t at = tile.row * out + tile.column;
     const ProductEnd end{y + at,
@@ -71,7 +71,7 @@ void CpuBackend::linearInputGradient(float* dx, const float* dy, const float* w,
                                      int64_t out) {
   const Buffer transposed = allocate(in * out);  // panels (out,in)
   forPanels(threads_, in, [&](int64_t i) { transposePanel(transposed.get(), w, in, out, i); });
-  forTiles(threads_, rows, in, [&](const Tile& tile) {
+  forTiles(threads_, rows, in, 1, [&](const Tile& tile) {
     multiplyPanels({dx + tile.row * in + tile.column, in}, {dy + tile.row * out, out, out},
                    transposed.get() + tile.column * out, tile.rows, tile.columns, out, nullptr,
                    nextColumns(transposed.get(), out, in, tile));
@@ -93,7 +93,7 @@ void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, con
     threads_.runBlocks(out, 8 * kPanelCols, [&](int64_t begin, int64_t end) {
       packPanels(right.get(), db, dy + first * out, count, out, begin, end);
     });
-    forTiles(threads_, in, out, [&](const Tile& tile) {
+    forTiles(threads_, in, out, kStripRows, [&](const Tile& tile) {
       multiplyPanels({dw + tile.column * in, 0, tile.row, in, first > 0}, {left.get() + tile.row * count, 0, count},
                      right.get() + tile.column * count, tile.rows, tile.columns, count);
     });

@@ -1,5 +1,7 @@
 #include "backend/cpu/panels.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -14,6 +16,48 @@ constexpr int64_t kRowsAhead = 8;
 constexpr int64_t kLine = 64 / sizeof(float);
 /// Places that are written to by turns: with more, lines leave the first-level cache before they are full.
 constexpr int64_t kPanelsAtOnce = 4, kStripsAtOnce = 8;
+
+constexpr int64_t kSquare = 8;  // rows and columns that are transposed in registers
+
+/// to[c * toStride + r] = from[r * fromStride + c] for kSquare rows and columns. Pairs, fours and eights of rows are
+/// woven together by turns.
+inline void transposeSquare(float* to, int64_t toStride, const float* from, int64_t fromStride) {
+  __m256 rows[kSquare], pairs[kSquare], fours[kSquare];
+#pragma GCC unroll 8
+  for (int i = 0; i < kSquare; ++i) rows[i] = _mm256_loadu_ps(from + i * fromStride);
+#pragma GCC unroll 4
+  for (int i = 0; i < kSquare; i += 2) {
+    pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < kSquare; i += 4) {
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      fours[i + 2 * half] = _mm256_shuffle_ps(pairs[i + half], pairs[i + half + 2], 0x44);
+      fours[i + 2 * half + 1] = _mm256_shuffle_ps(pairs[i + half], pairs[i + half + 2], 0xee);
+    }
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < kSquare / 2; ++c) {
+    _mm256_storeu_ps(to + c * toStride, _mm256_permute2f128_ps(fours[c], fours[c + 4], 0x20));
+    _mm256_storeu_ps(to + (c + 4) * toStride, _mm256_permute2f128_ps(fours[c], fours[c + 4], 0x31));
+  }
+}
+
+/// to[c * toStride + r] = from[r * fromStride + c].
+void transpose(float* to, int64_t toStride, const float* from, int64_t fromStride, int64_t rows, int64_t columns) {
+  const int64_t wholeRows = rows / kSquare * kSquare, wholeColumns = columns / kSquare * kSquare;
+  for (int64_t c = 0; c < columns; c += c < wholeColumns ? kSquare : 1) {
+    int64_t r = 0;
+    for (; c < wholeColumns && r < wholeRows; r += kSquare) {
+      transposeSquare(to + c * toStride + r, toStride, from + r * fromStride + c, fromStride);
+    }
+    for (const int64_t end = c < wholeColumns ? c + kSquare : c + 1; r < rows; ++r) {
+      for (int64_t q = c; q < end; ++q) to[q * toStride + r] = from[r * fromStride + q];
+    }
+  }
+}
 
 /// Rows (k,n) into whole panels, those of columns `j` to `end`, and what is added to sums.
 void packPart(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
@@ -51,25 +95,12 @@ void packFewStrips(float* strips, const float* rows, int64_t k, int64_t m, int64
 
 void packWeightPanel(float* panels, const float* w, int64_t stride, int64_t in, int64_t out, int64_t o) {
   const int64_t width = panelWidth(out, o);
-  float* panel = panels + o * in;
-  // Sixteen columns at a time, so that what is written stays in the first-level cache.
-  for (int64_t first = 0; first < in; first += kPanelCols) {
-    const int64_t end = std::min(first + kPanelCols, in);
-    for (int64_t j = 0; j < width; ++j) {
-      for (int64_t p = first; p < end; ++p) panel[p * width + j] = w[(o + j) * stride + p];
-    }
-  }
+  transpose(panels + o * in, width, w + o * stride, stride, width, in);
 }
 
 void unpackWeightPanel(float* w, const float* panels, int64_t in, int64_t out, int64_t o) {
   const int64_t width = panelWidth(out, o);
-  const float* panel = panels + o * in;
-  for (int64_t first = 0; first < in; first += kPanelCols) {
-    const int64_t end = std::min(first + kPanelCols, in);
-    for (int64_t j = 0; j < width; ++j) {
-      for (int64_t p = first; p < end; ++p) w[(o + j) * in + p] = panel[p * width + j];
-    }
-  }
+  transpose(w + o * in, in, panels + o * in, width, in, width);
 }
 
 void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n, int64_t p) {
@@ -77,10 +108,7 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
   float* to = transposed + p * n;
   for (int64_t j = 0; j < n; j += kPanelCols) {
     const int64_t columns = panelWidth(n, j);
-    const float* from = panels + j * k + p * columns;
-    for (int64_t q = 0; q < columns; ++q) {
-      for (int64_t r = 0; r < width; ++r) to[(j + q) * width + r] = from[r * columns + q];
-    }
+    transpose(to + j * width, width, panels + j * k + p * columns, columns, width, columns);
   }
 }
 

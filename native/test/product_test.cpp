@@ -11,25 +11,23 @@
 namespace dinomaly {
 namespace {
 
-constexpr int64_t kDepthOfAll = 37;
+constexpr int64_t kDepthOfAll = 61;
 constexpr float kUntouched = 12345.0f;
 
-/// A left side of up to twelve rows in both orders, and two panels beside each other.
+/// A left side of up to six rows in both orders, and four panels beside each other.
+constexpr int64_t kColumns = 4 * kPanelCols;
+
 struct Operands {
-  std::vector<float> rows = noise(12 * kDepthOfAll, 1), strips = std::vector<float>(rows.size());
-  std::vector<float> right = noise(2 * kPanelCols * kDepthOfAll, 2);
+  std::vector<float> rows = noise(kStripRows * kDepthOfAll, 1), strip = std::vector<float>(rows.size());
+  std::vector<float> right = noise(kColumns * kDepthOfAll, 2);
   Operands() {
-    for (int64_t i = 0; i < 12; ++i) {
+    for (int64_t i = 0; i < kStripRows; ++i) {
       for (int64_t p = 0; p < kDepthOfAll; ++p) {
-        strips[static_cast<size_t>(i / kStripRows * kStripRows * kDepthOfAll + p * kStripRows + i % kStripRows)] =
-            rows[static_cast<size_t>(i * kDepthOfAll + p)];
+        strip[static_cast<size_t>(p * kStripRows + i)] = rows[static_cast<size_t>(i * kDepthOfAll + p)];
       }
     }
   }
-  RowsPart left(bool packed) const {
-    if (packed) return {strips.data(), 1, kStripRows * kDepthOfAll};
-    return {rows.data(), kDepthOfAll, kStripRows * kDepthOfAll};
-  }
+  RowsPart left(bool packed) const { return packed ? RowsPart{strip.data(), 1} : RowsPart{rows.data(), kDepthOfAll}; }
   /// One chain of fused multiplications and additions, as every kernel must compute it.
   float element(int64_t i, int64_t j) const {
     const size_t panel = static_cast<size_t>(j / kPanelCols * kPanelCols * kDepthOfAll + j % kPanelCols);
@@ -42,38 +40,35 @@ struct Operands {
   }
 };
 
-/// Multiplies with `kernel` into 12 rows of 32, of which columns from `width` on are not there.
-std::vector<float> productOf(const ProductKernel& kernel, const Operands& operands, int64_t rows, int64_t panels,
-                             int64_t width, bool packed, bool add) {
-  std::vector<float> c(12 * 2 * kPanelCols, kUntouched);
-  PanelPart parts[2];
-  for (int64_t j = 0; j < panels; ++j) {
-    parts[j] = {operands.right.data() + j * kPanelCols * kDepthOfAll, std::min(kPanelCols, width - j * kPanelCols),
-                c.data() + j * kPanelCols, 2 * kPanelCols};
-  }
-  kernel.multiply(rows, panels, parts, operands.left(packed), packed, kDepthOfAll, add, {operands.right.data(), 4});
+/// Multiplies with `kernel` into six rows of kColumns, of which columns from `width` on are not there.
+std::vector<float> productOf(const ProductKernel& kernel, const Operands& operands, int64_t rows, int64_t width,
+                             bool packed, bool add) {
+  std::vector<float> c(kStripRows * kColumns, kUntouched);
+  const int64_t panels = (width + kPanelCols - 1) / kPanelCols;
+  const PanelsPart part{
+      operands.right.data(), kPanelCols * kDepthOfAll, std::min(kPanelCols, width), c.data(), kColumns, kPanelCols};
+  kernel.multiply(rows, panels, part, operands.left(packed), packed, kDepthOfAll, add, {operands.right.data(), 4});
   return c;
 }
 
 void check(const ProductKernel& kernel) {
   const Operands operands;
-  for (int64_t rows = 1; rows <= kernel.rows; ++rows) {
-    for (const int64_t width : {int64_t{1}, int64_t{15}, int64_t{16}, int64_t{17}, int64_t{32}}) {
-      const int64_t panels = (width + kPanelCols - 1) / kPanelCols;
-      if (panels > kernel.panels) continue;
+  for (int64_t rows = 1; rows <= kStripRows; ++rows) {
+    for (const int64_t width : {1, 15, 16, 32, 48, 64}) {
+      if (width > kernel.panels * kPanelCols) continue;
       for (const bool packed : {false, true}) {
         for (const bool add : {false, true}) {
           CAPTURE(rows);
           CAPTURE(width);
           CAPTURE(packed);
           CAPTURE(add);
-          const std::vector<float> c = productOf(kernel, operands, rows, panels, width, packed, add);
-          for (int64_t i = 0; i < 12; ++i) {
-            for (int64_t j = 0; j < 2 * kPanelCols; ++j) {
+          const std::vector<float> c = productOf(kernel, operands, rows, width, packed, add);
+          for (int64_t i = 0; i < kStripRows; ++i) {
+            for (int64_t j = 0; j < kColumns; ++j) {
               const bool there = i < rows && j < width;
               const float sum = there ? operands.element(i, j) : 0;
               const float expected = there ? (add ? kUntouched + sum : sum) : kUntouched;
-              CHECK(c[static_cast<size_t>(i * 2 * kPanelCols + j)] == expected);
+              CHECK(c[static_cast<size_t>(i * kColumns + j)] == expected);
             }
           }
         }
@@ -83,7 +78,7 @@ void check(const ProductKernel& kernel) {
 }
 
 /// A product that is no multiple of anything in any direction, deeper than what is multiplied at a time.
-constexpr int64_t kM = 29, kN = 53, kK = 1700, kApart = 2048;  // rows that far apart collide, and are gathered
+constexpr int64_t kM = 29, kN = 53, kK = 1700, kApart = 2048;
 
 struct Sides {
   std::vector<float> apart = noise(kM * kApart, 3), together, strips, weights = noise(kN * kK, 4), right = weights;
@@ -155,7 +150,7 @@ TEST_CASE("multiplyPanels gives the same bits with every kernel, from and into e
     }
   }
   for (const ProductKernel& kernel : kernels()) {
-    CAPTURE(kernel.rows);
+    CAPTURE(kernel.panels);
     for (const LeftSide& left : {LeftSide{sides.together.data(), kK, kK}, LeftSide{sides.apart.data(), kApart, kK},
                                  LeftSide{sides.strips.data(), 0, kK}}) {
       CAPTURE(left.stride);
@@ -182,7 +177,7 @@ TEST_CASE(
     }
   }
   for (const ProductKernel& kernel : kernels()) {
-    CAPTURE(kernel.rows);
+    CAPTURE(kernel.panels);
     CHECK(intoEnd(kernel, left, sides, bias, scale) == expected);
   }
 }

@@ -9,7 +9,7 @@ namespace dinomaly {
 namespace {
 
 /// A thread's share of a result: at most this large, so that it and what it is made of stay in the second-level cache.
-constexpr int64_t kTileRows = 72, kTileCols = 96;
+constexpr int64_t kTileRows = 72, kTileCols = 64;
 
 struct Tile {
   int64_t row, rows, column, columns;

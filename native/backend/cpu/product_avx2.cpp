@@ -4,8 +4,8 @@ namespace dinomaly {
 
 ProductKernel avx2Product() {
   using Vector = float __attribute__((vector_size(32)));
-  constexpr int kRows = 6;  // with two vectors of sums each, what fills sixteen registers best
-  return {kRows, 1, multiplyStrips<Vector, kRows, 1>};
+  constexpr int kPanels = 1;  // 12 sums in 16 registers
+  return {kPanels, multiplyStrips<Vector, kStripRows, kPanels>};
 }
 
 }  // namespace dinomaly

@@ -4,8 +4,10 @@ namespace dinomaly {
 
 ProductKernel avx512Product() {
   using Vector = float __attribute__((vector_size(64)));
-  constexpr int kRows = 12, kPanels = 2;  // 24 sums in 32 registers
-  return {kRows, kPanels, multiplyStrips<Vector, kRows, kPanels>};
+  // 24 sums in 32 registers. Two panels and twelve rows would be as many, but rows whole pages apart, as those of wide
+  // layers are, have but eight places in the first-level cache.
+  constexpr int kPanels = 4;
+  return {kPanels, multiplyStrips<Vector, kStripRows, kPanels>};
 }
 
 }  // namespace dinomaly

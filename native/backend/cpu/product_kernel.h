@@ -5,19 +5,21 @@
 
 namespace dinomaly {
 
-/// A panel's part of the right side, and the first of the result's rows below it; of an end, what begins there.
-struct PanelPart {
+/// Some panels of the right side beside each other, and the first of the result's rows below them; of an end, what
+/// begins there.
+struct PanelsPart {
   const float* right;
-  int64_t width;
+  int64_t rightStep;  // from a panel to the next
+  int64_t width;      // of each: less than kPanelCols only if it is alone
   float* c;
-  int64_t stride;
+  int64_t stride, step;  // from a row to the next, and from a panel to the next
   ProductEnd end{};
 };
 
-/// The rows of the left side that go with it: row i at a + i / kStripRows * stripStep + i % kStripRows * rowStep.
+/// The rows of the left side that go with them, rowStep apart.
 struct RowsPart {
   const float* a;
-  int64_t rowStep, stripStep;
+  int64_t rowStep;
 };
 
 /// What is brought into the second-level cache meanwhile: for column p of the left side the line at from + p * step.
@@ -28,10 +30,10 @@ struct Ahead {
 };
 
 struct ProductKernel {
-  int64_t rows, panels;  // that go through the registers at a time, at most
-  /// c (rows, panels) = or += a (rows,k) b, and from there to the end, if there is one. packed: of the left side, each
-  /// kStripRows rows lie together.
-  void (*multiply)(int64_t rows, int64_t panels, const PanelPart* parts, const RowsPart& left, bool packed, int64_t k,
+  int64_t panels;  // that go through the registers at a time, at most
+  /// c (rows, panels) = or += a (rows,k) b of up to kStripRows rows, and from there to the end, if there is one.
+  /// packed: the rows lie together, column after column.
+  void (*multiply)(int64_t rows, int64_t panels, const PanelsPart& part, const RowsPart& left, bool packed, int64_t k,
                    bool add, const Ahead& ahead);
 };
 

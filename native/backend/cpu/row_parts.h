@@ -12,7 +12,7 @@ namespace dinomaly {
 /// kUnit with nearly the same: what it has written stays in its cache, which may be far from the others'.
 class RowParts {
  public:
-  static constexpr int64_t kUnit = 12;  // what product kernels take at a time
+  static constexpr int64_t kUnit = 12;  // a multiple of what kernels take at a time
 
   RowParts(int64_t rows, int64_t most, int64_t threads, int64_t grain = 1)
       : rows_(rows),

@@ -152,7 +152,7 @@ void multiplyStrip(const PanelsPart& part, const RowsPart& rows, int64_t k, bool
     right += kPanelCols;
   };
   // What the end needs is asked for first, but not all at once, which would hold up what these columns read.
-  constexpr int64_t kColumnsOfRow = 8;
+  constexpr int64_t kColumnsOfRow = 16;
   int64_t p = 0;
   for (int i = 0; k >= kRows * kColumnsOfRow && i < kRows; ++i) {
     fetchRow<kPanels>(part, i);

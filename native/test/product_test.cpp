@@ -14,9 +14,9 @@ namespace {
 constexpr int64_t kDepthOfAll = 61;
 constexpr float kUntouched = 12345.0f;
 
-/// A left side of up to six rows in both orders, and four panels beside each other.
 constexpr int64_t kColumns = 4 * kPanelCols;
 
+/// A left side of up to six rows in both orders, and four panels beside each other.
 struct Operands {
   std::vector<float> rows = noise(kStripRows * kDepthOfAll, 1), strip = std::vector<float>(rows.size());
   std::vector<float> right = noise(kColumns * kDepthOfAll, 2);
@@ -27,7 +27,7 @@ struct Operands {
       }
     }
   }
-  RowsPart left(bool packed) const { return packed ? RowsPart{strip.data(), 1} : RowsPart{rows.data(), kDepthOfAll}; }
+  LeftRows left(bool packed) const { return packed ? LeftRows{strip.data(), 1} : LeftRows{rows.data(), kDepthOfAll}; }
   /// One chain of fused multiplications and additions, as every kernel must compute it.
   float element(int64_t i, int64_t j) const {
     const size_t panel = static_cast<size_t>(j / kPanelCols * kPanelCols * kDepthOfAll + j % kPanelCols);
@@ -78,7 +78,7 @@ void check(const ProductKernel& kernel) {
 }
 
 /// A product that is no multiple of anything in any direction, deeper than what is multiplied at a time.
-constexpr int64_t kM = 29, kN = 53, kK = 1700, kApart = 2048;
+constexpr int64_t kM = 29, kN = 133, kK = 1700, kApart = 2048;
 
 struct Sides {
   std::vector<float> apart = noise(kM * kApart, 3), together, strips, weights = noise(kN * kK, 4), right = weights;

@@ -25,10 +25,15 @@ TEST_CASE("a loop runs whole when its workers had fallen asleep, and when its ca
   const auto longerThanAnybodySpins = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
   ThreadPool pool(3);
   for (int repeat = 0; repeat < 50; ++repeat) {
-    std::atomic<int> times{0};
+    std::atomic<int> times{0}, workers{0};
     longerThanAnybodySpins();
     pool.run(3, [&](int64_t i) {
-      if (i != 0) longerThanAnybodySpins();
+      if (i == 0) {  // the caller's, who is left with nothing to do but to wait
+        while (workers < 2) std::this_thread::yield();
+      } else {
+        ++workers;
+        longerThanAnybodySpins();
+      }
       ++times;
     });
     REQUIRE(times == 3);

@@ -27,7 +27,7 @@ void forTiles(ThreadPool& threads, int64_t m, int64_t n, int64_t grain, const Bo
   });
 }
 
-/// What a tile of a product with w (k,n) fetches of the next columns of w, so that its thread's tiles fetch them all.
+/// What a tile of a product with w (k,n) is to fetch of the next columns of w, which its thread's tiles share.
 Soon nextColumns(const float* w, int64_t k, int64_t n, const Tile& tile) {
   const int64_t column = tile.column + tile.columns, size = std::min(kTileCols, n - column) * k;
   return {w + column * k + size * tile.turn / tile.turns, size / tile.turns};

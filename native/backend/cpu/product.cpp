@@ -22,7 +22,7 @@ const float* widened(float* wide, const float* panel, int64_t width, int64_t k) 
 }
 
 /// The left side's rows from `row` (a multiple of kStripRows) on, at `depth` of k.
-RowsPart rowsOf(const LeftSide& left, int64_t row, int64_t depth) {
+LeftRows rowsOf(const LeftSide& left, int64_t row, int64_t depth) {
   if (left.stride == 0) return {left.data + row * left.depth + depth * kStripRows, 1};
   return {left.data + row * left.stride + depth, left.stride};
 }

@@ -54,7 +54,7 @@ struct Soon {
   int64_t count = 0;
 };
 
-/// result (m,n) = left (m,k) right (k,n), on the calling thread alone. Each element is one chain of fused
+/// result (m,n) = left (m,k) right (k,n), k > 0, on the calling thread alone. Each element is one chain of fused
 /// multiplications and additions for every kProductDepth of k, in order: it depends neither on m and n nor on where
 /// the element lies. With an end it goes there, and `result` is room for what is not complete yet.
 void multiplyPanels(const Result& result, const LeftSide& left, const float* right, int64_t m, int64_t n, int64_t k,

@@ -17,7 +17,7 @@ struct PanelsPart {
 };
 
 /// The rows of the left side that go with them, rowStep apart.
-struct RowsPart {
+struct LeftRows {
   const float* a;
   int64_t rowStep;
 };
@@ -33,7 +33,7 @@ struct ProductKernel {
   int64_t panels;  // that go through the registers at a time, at most
   /// c (rows, panels) = or += a (rows,k) b of up to kStripRows rows, and from there to the end, if there is one.
   /// packed: the rows lie together, column after column.
-  void (*multiply)(int64_t rows, int64_t panels, const PanelsPart& part, const RowsPart& left, bool packed, int64_t k,
+  void (*multiply)(int64_t rows, int64_t panels, const PanelsPart& part, const LeftRows& left, bool packed, int64_t k,
                    bool add, const Ahead& ahead);
 };
 

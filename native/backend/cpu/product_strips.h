@@ -101,7 +101,7 @@ template <int kPanels>
 template <bool kPacked>
 class Column {
  public:
-  explicit Column(const RowsPart& rows)
+  explicit Column(const LeftRows& rows)
       : at_(reinterpret_cast<const char*>(rows.a)),
         one_(kPacked ? kFloat : rows.rowStep * kFloat),
         three_(3 * one_),
@@ -125,7 +125,7 @@ class Column {
 
 /// c (kRows, kPanels * 16) = or += a (kRows, k) b: all sums of it in registers.
 template <typename Vector, int kRows, int kPanels, bool kPacked>
-void multiplyStrip(const PanelsPart& part, const RowsPart& rows, int64_t k, bool add, const Ahead& ahead) {
+void multiplyStrip(const PanelsPart& part, const LeftRows& rows, int64_t k, bool add, const Ahead& ahead) {
   constexpr int kLanes = sizeof(Vector) / sizeof(float), kPerPanel = kPanelCols / kLanes, kAll = kPanels * kPerPanel;
   Vector sums[kRows][kAll];
 #pragma GCC unroll 6
@@ -151,7 +151,8 @@ void multiplyStrip(const PanelsPart& part, const RowsPart& rows, int64_t k, bool
     left.next();
     right += kPanelCols;
   };
-  // What the end needs is asked for first, but not all at once, which would hold up what these columns read.
+  // What the end needs is asked for first, but not all at once, which would hold up what these columns read: too late
+  // for short products, which do without.
   constexpr int64_t kColumnsOfRow = 16;
   int64_t p = 0;
   for (int i = 0; k >= kRows * kColumnsOfRow && i < kRows; ++i) {
@@ -175,7 +176,7 @@ void multiplyStrip(const PanelsPart& part, const RowsPart& rows, int64_t k, bool
 
 /// multiplyStrip for a number of rows and panels that is known only now: of at most kRows and kPanels.
 template <typename Vector, int kRows, int kPanels>
-void multiplyStrips(int64_t rows, int64_t panels, const PanelsPart& part, const RowsPart& left, bool packed, int64_t k,
+void multiplyStrips(int64_t rows, int64_t panels, const PanelsPart& part, const LeftRows& left, bool packed, int64_t k,
                     bool add, const Ahead& ahead) {
   if constexpr (kRows > 1) {
     if (rows < kRows) {

@@ -1,4 +1,4 @@
-// Vectors of floats for the files that are compiled once for each set of vector instructions. Nothing here may be
+// Vectors of floats, also for the files that are compiled once for each set of vector instructions. Nothing here may be
 // shared between such files: a function of one that the linker took for the other's would use instructions that are not
 // there.
 #pragma once

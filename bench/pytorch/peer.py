@@ -34,7 +34,7 @@ class Peer:
         """In bf16. A picture's positions are there before anything is compiled."""
         model = self.build().computing_in(torch.bfloat16).eval()
         with torch.inference_mode():
-            model(self.pixels(1))
+            model(self.pixels(1).to(self.device))
         return model
 
     @functools.cached_property

@@ -22,8 +22,7 @@ std::shared_ptr<void> BufferPool::allocateBytes(int64_t size) {
   const size_t bytes = (wanted + kGranularity - 1) / kGranularity * kGranularity;
   void* const block = take(bytes);
   if (!block) {
-    const Source& from = source();
-    throw outOfMemory(from.kind, bytes, from.freeBytes ? std::optional(from.freeBytes()) : std::nullopt);
+    throw outOfMemory(source_.kind, bytes, source_.freeBytes ? std::optional(source_.freeBytes()) : std::nullopt);
   }
   return {block, [pool = shared_from_this(), bytes](void* freed) { pool->release(freed, bytes); }};
 }
@@ -33,16 +32,9 @@ void BufferPool::dropIdle() noexcept {
   trim();
 }
 
-void BufferPool::close() noexcept {
-  std::lock_guard<std::mutex> lock(mutex_);
-  maxIdleBytes_ = 0;
-  trim();
-}
-
 /// Null where there is too little.
 void* BufferPool::take(size_t bytes) {
   if (void* const block = takeIdle(bytes)) return block;
-  if (parent_) return parent_->take(bytes);
   if (void* const block = source_.take(bytes)) return block;
   dropIdle();
   return source_.take(bytes);
@@ -61,30 +53,22 @@ void* BufferPool::takeIdle(size_t bytes) {
 void BufferPool::release(void* block, size_t bytes) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   if (bytes > maxIdleBytes_) {
-    giveBack(block, bytes);
+    source_.give(block);
     return;
   }
   try {
     idle_[bytes].push_back(block);
   } catch (const std::bad_alloc&) {  // no memory to remember it by
-    giveBack(block, bytes);
+    source_.give(block);
     return;
   }
   idleBytes_ += bytes;
   if (idleBytes_ > maxIdleBytes_) trim();
 }
 
-void BufferPool::giveBack(void* block, size_t bytes) noexcept {
-  if (parent_) {
-    parent_->release(block, bytes);
-  } else {
-    source_.give(block);
-  }
-}
-
 void BufferPool::trim() noexcept {
   for (auto& [bytes, blocks] : idle_) {
-    for (void* block : blocks) giveBack(block, bytes);
+    for (void* block : blocks) source_.give(block);
   }
   idle_.clear();
   idleBytes_ = 0;

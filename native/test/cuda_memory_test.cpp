@@ -131,33 +131,6 @@ TEST_CASE("a pool that is short of memory gives back what is idle, and then says
   CHECK(errorCode([&] { pool->allocateBytes(64); }) == "ERR_OUT_OF_MEMORY");
 }
 
-TEST_CASE("a pool inside another keeps its blocks until it is closed") {
-  const CountedMemory memory;
-  const auto pool = std::make_shared<BufferPool>(CountedMemory::source(), kNoLimit);
-  const std::set<void*> idle = addressesOf(*pool, 64, 3);
-  const auto inside = std::make_shared<BufferPool>(pool);
-  std::shared_ptr<void> held = inside->allocateBytes(64);
-  const std::set<void*> own = addressesOf(*inside, 64, 2);
-  CHECK(addressesOf(*inside, 64, 2) == own);
-  CHECK(memory.takenBlocks == 3);  // of the parent's idle ones
-  for (void* address : addressesOf(*pool, 64, 3)) CHECK(!idle.count(address));
-
-  memory.mostBytes = memory.heldBytes;  // even where memory is short
-  pool->allocateBytes(128);             // of what the parent has idle
-  CHECK(errorCode([&] { inside->allocateBytes(1024); }) == "ERR_OUT_OF_MEMORY");
-  CHECK(addressesOf(*inside, 64, 2) == own);
-  memory.mostBytes = kNoLimit;
-
-  inside->close();
-  std::set<void*> handedOut = addressesOf(*pool, 64, 8);
-  for (void* address : own) CHECK(handedOut.count(address));
-  CHECK(!handedOut.count(held.get()));
-  *static_cast<float*>(held.get()) = 1;
-  void* const last = held.get();
-  held.reset();
-  CHECK(addressesOf(*pool, 64, 9).count(last));
-}
-
 TEST_CASE("a backend's own memory goes when what uses it has ended, as AddressSanitizer sees") {
   const LateStreams late(true);
   const std::unique_ptr<Backend> backend = makeCudaBackend(cuda::Precision::f32);

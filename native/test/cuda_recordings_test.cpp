@@ -179,7 +179,7 @@ TEST_CASE("a product is recorded with the numbers that it was called with") {
   CHECK(!sameBits(again, expected));
 }
 
-TEST_CASE("a recording's memory is nobody else's until it is forgotten") {
+TEST_CASE("a recording's memory is none but other recordings' until it is forgotten") {
   const CountedMemory memory;
   Device device;
   std::set<void*> own;
@@ -202,20 +202,42 @@ TEST_CASE("a recording's memory is nobody else's until it is forgotten") {
     return addresses;
   };
   for (void* address : allocateAll()) CHECK((!own.count(address) && address != kept.get()));
-  void* const others = recordBlock(device, 2, 1000);  // another recording's neither
+  CHECK(own.count(recordBlock(device, 2, 1000)));  // of the first's
+  CHECK(own.count(recordBlock(device, 3, 2500)));  // the shortest that is long enough
+  const int64_t taken = memory.takenBlocks;
+  void* const others = recordBlock(device, 4, 4000);  // but not what is still held
+  CHECK(memory.takenBlocks == taken + 1);
   CHECK(!own.count(others));
-  CHECK(device.recordings.play(1));
-  CHECK(device.recordings.play(2));
+  for (const int64_t id : {1, 2, 3, 4}) CHECK(device.recordings.play(id));
 
   device.recordings.forget(1);
+  void* const shared = recordBlock(device, 5, 1000);
+  CHECK(own.count(shared));  // which the second still has
+  device.recordings.forget(3);
   const std::set<void*> afterwards = allocateAll();
-  for (void* address : own) CHECK(afterwards.count(address));
+  for (void* address : own) CHECK(afterwards.count(address) == (address != shared));
   CHECK(!afterwards.count(others));
   CHECK(!afterwards.count(kept.get()));
   *static_cast<float*>(kept.get()) = 1;  // still its holder's
   void* const last = kept.get();
   kept.reset();
   CHECK(allocateAll().count(last));
+}
+
+TEST_CASE("recordings that share memory give the bits of running them") {
+  const CountedMemory memory;
+  for (const bool late : {false, true}) {
+    CAPTURE(late);
+    emulated::setLateStreams(late);
+    Device shared, plain;
+    emulated::setLateStreams(false);
+    for (uint32_t i = 0; i < 8; ++i) {
+      CAPTURE(i);
+      const auto recorded = [&] { shared.recordings.run(i % 2, [&] { shared.work(); }); };
+      CHECK(sameBits(shared.step(i, recorded), plain.step(i, [&] { plain.work(); })));
+    }
+    CHECK(shared.calls == 4);
+  }
 }
 
 TEST_CASE("work that throws leaves nothing behind") {
@@ -247,12 +269,12 @@ TEST_CASE("the least recently played recording goes when there are too many") {
   Device device;
   constexpr auto kMost = static_cast<int64_t>(Recordings::kMost);
   void* const first = recordBlock(device, 0, 1000);
-  void* const second = recordBlock(device, 1, 1000);
+  void* const second = recordBlock(device, 1, 1200);
   for (int64_t id = 2; id < kMost; ++id) device.recordings.record(id, nothing);
   CHECK(device.recordings.play(0));
   device.recordings.record(kMost, nothing);
   CHECK(!device.recordings.play(1));
-  const std::shared_ptr<void> free = device.recordings.allocate(1000);
+  const std::shared_ptr<void> free = device.recordings.allocate(1200);
   CHECK(free.get() == second);
   CHECK(device.recordings.allocate(1000).get() != first);
   for (const int64_t id : {int64_t{0}, int64_t{2}, kMost}) CHECK(device.recordings.play(id));
@@ -301,7 +323,7 @@ TEST_CASE("what cannot be recorded throws, and the device goes on") {
 TEST_CASE("recordings make room where memory is short") {
   const CountedMemory memory;
   Device device;
-  recordBlock(device, 1, 64 * 1000);
+  recordBlock(device, 1, 64 * 600);
   recordBlock(device, 2, 64 * 1000);
   memory.mostBytes = memory.heldBytes + 64;
   CHECK(device.recordings.allocate(64 * 1500).get() != nullptr);

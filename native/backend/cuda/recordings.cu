@@ -9,7 +9,7 @@ namespace dinomaly::cuda {
 /// Of a stream, until end() or the end of the scope. Other threads may do what they like meanwhile.
 class Recordings::Capture {
  public:
-  Capture(Stream stream, BufferPool*& recorded, BufferPool* memory) : stream_(stream), recorded_(recorded) {
+  Capture(Stream stream, RecordedMemory*& recorded, RecordedMemory* memory) : stream_(stream), recorded_(recorded) {
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "the start of a recording");
     recorded_ = memory;
   }
@@ -44,7 +44,7 @@ class Recordings::Capture {
   }
 
   Stream stream_;
-  BufferPool*& recorded_;
+  RecordedMemory*& recorded_;
   bool ended_ = false;
 };
 
@@ -52,11 +52,6 @@ class Recordings::Capture {
 void Recordings::DestroyGraph::operator()(cudaGraphExec_t graph) const noexcept {
   const BesideRecording guard;
   ignore(cudaGraphExecDestroy(graph));
-}
-
-/// The blocks may be handed out at once, since whoever gets them uses them in the same stream, later.
-Recordings::Recording::~Recording() {
-  memory->close();
 }
 
 void Recordings::run(int64_t id, const std::function<void()>& work) {
@@ -82,8 +77,8 @@ void Recordings::record(int64_t id, const std::function<void()>& work) {
   drop(id);
   if (kept_.size() == kMost) kept_.pop_back();
   std::list<Recording> made;
-  Recording& recording = made.emplace_back(id, pool_);
-  Capture capture(stream_, recorded_, recording.memory.get());
+  Recording& recording = made.emplace_back(id);
+  Capture capture(stream_, recorded_, &recording.memory);
   work();
   recording.graph = capture.end();
   kept_.splice(kept_.begin(), made);
@@ -104,14 +99,20 @@ void Recordings::drop(int64_t id) {
 }
 
 std::shared_ptr<void> Recordings::allocate(int64_t bytes) {
-  BufferPool& pool = recorded_ ? *recorded_ : *pool_;
   try {
-    return pool.allocateBytes(bytes);
+    return allocateOnce(bytes);
   } catch (const Error& error) {
     if (kept_.empty() || error.code() != "ERR_OUT_OF_MEMORY") throw;
   }
   kept_.clear();
-  return pool.allocateBytes(bytes);
+  return allocateOnce(bytes);
+}
+
+std::shared_ptr<void> Recordings::allocateOnce(int64_t bytes) {
+  if (!recorded_) return pool_->allocateBytes(bytes);
+  std::list<const RecordedMemory*> others;
+  for (const Recording& kept : kept_) others.push_back(&kept.memory);
+  return recorded_->allocate(bytes, others, *pool_);
 }
 
 void Recordings::withAllMemory(const std::function<void()>& work) {

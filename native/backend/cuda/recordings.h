@@ -9,13 +9,14 @@
 #include <unordered_set>
 
 #include "backend/buffer_pool.h"
+#include "backend/cuda/recorded_memory.h"
 #include "backend/cuda/stream.h"
 
 namespace dinomaly::cuda {
 
 /// A recorded sequence calls the same operations with the same addresses each time, so what is allocated while it is
-/// made comes from a pool of its own, which nobody else is given blocks from while the recording is kept. Neither
-/// uploads nor downloads, waiting for the stream included, can be part of it.
+/// made is given to nobody but other recordings while it is kept. Neither uploads nor downloads, waiting for the stream
+/// included, can be part of it.
 class Recordings {
  public:
   static constexpr size_t kMost = 16;  // the least recently played is forgotten
@@ -35,7 +36,7 @@ class Recordings {
   void forget(int64_t id);
   void clear();
 
-  /// From the pool of the recording that is being made, if any. Where memory is short, drops all recordings for it.
+  /// From the memory of the recording that is being made, if any. Where memory is short, drops all recordings for it.
   std::shared_ptr<void> allocate(int64_t bytes);
   /// For what takes memory past the pool: where it is short, calls `work` again when recordings and pool have none
   /// left.
@@ -48,20 +49,20 @@ class Recordings {
   using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, DestroyGraph>;
   class Capture;
   struct Recording {
-    Recording(int64_t itsId, std::shared_ptr<BufferPool> pool)
-        : id(itsId), memory(std::make_shared<BufferPool>(std::move(pool))) {}
-    ~Recording();
+    explicit Recording(int64_t itsId) : id(itsId) {}
 
     int64_t id;
-    std::shared_ptr<BufferPool> memory;
+    // Whoever gets the blocks afterwards uses them in the same stream, later.
+    RecordedMemory memory;
     Graph graph;
   };
 
   void drop(int64_t id);
+  std::shared_ptr<void> allocateOnce(int64_t bytes);
 
   const OwnedStream& stream_;
   std::shared_ptr<BufferPool> pool_;
-  BufferPool* recorded_ = nullptr;      // the pool of the recording that is being made
+  RecordedMemory* recorded_ = nullptr;  // of the recording that is being made
   std::list<Recording> kept_;           // the last played first
   std::unordered_set<int64_t> hasRun_;  // ids
 };

@@ -40,7 +40,7 @@ Napi::Value prepareMaskCall(const Napi::CallbackInfo& info) {
 
 Napi::Value mapToOriginalCall(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Napi::Float32Array map = toFloat32Array(info[0], "map", kMapSide * kMapSide);
+    const Napi::Float32Array map = toFloat32Array(info[0], "map", kMapPixels);
     const Size size = toSize(info, 1);
     const int64_t resize = toInteger(info[3], "resize", 1, kLargestSide), crop = toInteger(info[4], "crop", 1, resize);
     return PoolJob<std::vector<float>>::start(

@@ -63,6 +63,8 @@ class Backend {
   // Memory. Contents of what is allocated are undefined; throws Error(ERR_OUT_OF_MEMORY).
   virtual std::shared_ptr<void> allocateBytes(int64_t bytes) = 0;
   virtual void uploadBytes(void* to, const void* from, int64_t bytes) = 0;
+  /// `count` pieces of `bytes` each, one behind the other.
+  virtual void uploadEach(void* to, const void* const* from, int64_t count, int64_t bytes) = 0;
   virtual void downloadBytes(void* to, const void* from, int64_t bytes) = 0;
   /// Starts a copy to the host, for the operations after it not to wait for; finishDownload() waits and tells where it
   /// lies, for as long as `download` is kept.

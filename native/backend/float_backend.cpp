@@ -24,6 +24,9 @@ std::vector<const float*> f(const Element* const* xs, int64_t count) {
 void FloatBackend::uploadBytes(void* to, const void* from, int64_t bytes) {
   copyBytes(to, from, bytes);
 }
+void FloatBackend::uploadEach(void* to, const void* const* from, int64_t count, int64_t bytes) {
+  for (int64_t i = 0; i < count; ++i) copyBytes(static_cast<char*>(to) + i * bytes, from[i], bytes);
+}
 void FloatBackend::downloadBytes(void* to, const void* from, int64_t bytes) {
   copyBytes(to, from, bytes);
 }

@@ -71,6 +71,7 @@ class FloatBackend : public Backend {
                            const OptimizerStep& step) = 0;
 
   void uploadBytes(void* to, const void* from, int64_t bytes) final;
+  void uploadEach(void* to, const void* const* from, int64_t count, int64_t bytes) final;
   void downloadBytes(void* to, const void* from, int64_t bytes) final;
   std::shared_ptr<void> startDownload(const void* from, int64_t bytes) final;
   const void* finishDownload(const std::shared_ptr<void>& download) final { return download.get(); }

@@ -37,7 +37,7 @@ json profile(const Work& work, int64_t batches) {
   model.initialise(true, 1);
   const std::vector<uint8_t> picture(static_cast<size_t>(3 * work.side * work.side), 128);
   const std::vector<const uint8_t*> pictures(static_cast<size_t>(work.batch), picture.data());
-  const auto score = [&] { model.score(pictures, work.side, work.side, {}, [](const Maps&) {}); };
+  const auto score = [&] { model.score(pictures, work.side, work.side, {}, [](const MapsView&) {}); };
   score();  // plans, scratch memory, positions
   backend.forget();
   const auto begin = std::chrono::steady_clock::now();

@@ -37,17 +37,18 @@ class Bench {
   /// Of one picture how soon it is there; of more, how fast they go by when more are waiting.
   void score(int64_t batch, int64_t calls) {
     const std::vector<const uint8_t*> pictures = picturesOf(batch).pixels();
-    if (batch == 1) return repeat(calls, [&] { network_.score(pictures, side_, batch); });
+    const auto done = [](const MapsView&) {};  // they are on the host
+    if (batch == 1) return repeat(calls, [&] { network_.score(pictures, side_, batch, done); });
     std::vector<const uint8_t*> all;
     for (int64_t i = 0; i < calls; ++i) all.insert(all.end(), pictures.begin(), pictures.end());
-    network_.score(all, side_, batch);
+    network_.score(all, side_, batch, done);
   }
   static void repeat(int64_t calls, const std::function<void()>& call) {
     for (int64_t i = 0; i < calls; ++i) call();
   }
-  void step(const Features& features) { network_.step(features, iteration_++); }
+  void step(const std::vector<Features>& features) { network_.step(features, iteration_++); }
   const Pictures& picturesOf(int64_t batch) { return pictures_.try_emplace(batch, batch, side_).first->second; }
-  const Features& featuresOf(int64_t batch) {
+  const std::vector<Features>& featuresOf(int64_t batch) {
     const auto kept = features_.find(batch);
     if (kept != features_.end()) return kept->second;
     return features_.emplace(batch, network_.encode(picturesOf(batch).all())).first->second;
@@ -56,7 +57,7 @@ class Bench {
   Network network_;
   int64_t side_, iteration_ = 0;
   std::map<int64_t, Pictures> pictures_;  // by batch
-  std::map<int64_t, Features> features_;
+  std::map<int64_t, std::vector<Features>> features_;
 };
 
 }  // namespace

@@ -18,7 +18,9 @@ void score(const Flags& flags) {
   const Pictures pictures(flags);
   Network network(flags);
   const int64_t count = pictures.count();
-  Maps found = network.score(pictures.pixels(), pictures.side(), flags.number("--batch"));
+  Maps found;
+  network.score(pictures.pixels(), pictures.side(), flags.number("--batch"),
+                [&found](const MapsView& some) { found.add(some); });
   Results results;
   results.add("maps", {count, kMapSide, kMapSide}, std::move(found.maps));
   results.add("scores", {count}, std::move(found.scores));

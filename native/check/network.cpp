@@ -58,14 +58,10 @@ void Network::forward(const Images& images, Results& results) {
   results.add("scores", {count}, std::move(maps.scores));
 }
 
-Maps Network::score(const std::vector<const uint8_t*>& pictures, int64_t side, int64_t atOnce) {
-  Maps all;
+void Network::score(const std::vector<const uint8_t*>& pictures, int64_t side, int64_t atOnce,
+                    const std::function<void(const MapsView&)>& done) {
   model_.setScoredAtOnce(atOnce);
-  model_.score(pictures, side, side, {}, [&all](const Maps& some) {
-    all.maps.insert(all.maps.end(), some.maps.begin(), some.maps.end());
-    all.scores.insert(all.scores.end(), some.scores.begin(), some.scores.end());
-  });
-  return all;
+  model_.score(pictures, side, side, {}, done);
 }
 
 void Network::beginTraining(const Schedule& schedule, double clipNorm) {
@@ -74,8 +70,21 @@ void Network::beginTraining(const Schedule& schedule, double clipNorm) {
   model_.beginTraining();
 }
 
-void Network::step(const Features& features, int64_t iteration) {
-  model_.trainStep({&features}, iteration, options_, {});
+std::vector<Features> Network::encode(const Images& images) {
+  std::vector<Features> parts;
+  if (images.tensor) {
+    parts.push_back(model_.encode(images, {}));
+    return parts;
+  }
+  std::vector<const uint8_t*> pictures;
+  for (int64_t i = 0; i < images.count; ++i) pictures.push_back(images.slice(i, 1).pixels);
+  return model_.encodeEach(pictures, images.height, images.width, images.count, {});
+}
+
+void Network::step(const std::vector<Features>& parts, int64_t iteration) {
+  std::vector<const Features*> all;
+  for (const Features& part : parts) all.push_back(&part);
+  model_.trainStep(all, iteration, options_, {});
 }
 
 void Network::addParameters(Results& results) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,11 +23,13 @@ class Network {
   /// Every tensor that golden files hold: tokens, mean, encoder.<group>, decoder.<group>, maps, scores.
   void forward(const Images& images, Results& results);
   /// Of pictures (side,side,3), atOnce of them in one go, while the results of those before come back.
-  Maps score(const std::vector<const uint8_t*>& pictures, int64_t side, int64_t atOnce);
+  void score(const std::vector<const uint8_t*>& pictures, int64_t side, int64_t atOnce,
+             const std::function<void(const MapsView&)>& done);
 
   void beginTraining(const Schedule& schedule, double clipNorm);
-  Features encode(const Images& images) { return model_.encode(images, {}); }
-  void step(const Features& features, int64_t iteration);
+  /// The pictures' features as training gets them: one by one of pixels, all in one of a tensor.
+  std::vector<Features> encode(const Images& images);
+  void step(const std::vector<Features>& parts, int64_t iteration);
   /// Of the last step, for which it waits.
   StepResult result() { return model_.stepResult(); }
   /// What is trained, and its last gradients before clipping as gradient.<name>.

@@ -53,7 +53,7 @@ std::vector<uint8_t> prepareImage(const uint8_t* pixels, int64_t width, int64_t 
 std::vector<uint8_t> prepareMask(const uint8_t* pixels, int64_t width, int64_t height, int64_t resize, int64_t crop) {
   const std::vector<uint8_t> cropped = resizeAndCrop(pixels, width, height, 1, resize, crop);
   std::vector<uint8_t> mask;
-  mask.reserve(kMapSide * kMapSide);
+  mask.reserve(kMapPixels);
   for (int64_t y = 0; y < kMapSide; ++y) {
     const uint8_t* row = cropped.data() + y * crop / kMapSide * crop;
     for (int64_t x = 0; x < kMapSide; ++x) mask.push_back(row[x * crop / kMapSide] > 0);

@@ -65,6 +65,13 @@ Dinomaly::Uploaded Dinomaly::upload(const Images& images) {
   return there;
 }
 
+void Dinomaly::uploadPictures(const Bytes& pixels, const Images& images, const uint8_t* const* pictures,
+                              int64_t count) {
+  std::vector<const void*> each(pictures, pictures + count);
+  each.resize(static_cast<size_t>(images.count), pictures[count - 1]);
+  backend_->uploadEach(pixels.get(), each.data(), images.count, 3 * images.height * images.width);
+}
+
 Activations Dinomaly::tokens(const Images& images) {
   return encoder_.tokens(upload(images).images);
 }

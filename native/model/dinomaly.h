@@ -44,9 +44,17 @@ struct Decoded {
   std::vector<Activations> groups;  // per group (B, P, D), patches only
 };
 
+/// Of `count` pictures; whoever is told of them may read them until it returns.
+struct MapsView {
+  const float *maps, *scores;
+  int64_t count;
+};
+
 struct Maps {
   std::vector<float> maps;    // (B, 256, 256)
   std::vector<float> scores;  // (B)
+
+  void add(const MapsView& more);
 };
 
 struct StepResult {
@@ -85,7 +93,7 @@ class Dinomaly {
   /// encode(), decode() and maps() of pictures (height, width, 3) in one, which a device may record for a shape that
   /// comes again. `done` gets them some at a time and in order, while the device may be at work on the next.
   void score(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width, const CancelToken& cancel,
-             const std::function<void(Maps)>& done);
+             const std::function<void(const MapsView&)>& done);
   /// How many score() gives the device at once; the device's own number at first, and from the end of a training. Where
   /// memory is short score() halves it.
   void setScoredAtOnce(int64_t pictures) { scoredAtOnce_ = pictures; }
@@ -130,7 +138,7 @@ class Dinomaly {
     int64_t recording;
     Images images;
     Bytes pixels;
-    Buffer maps, scores;
+    Buffer results;
   };
   /// The same of encoding.
   struct Encoding {
@@ -144,11 +152,12 @@ class Dinomaly {
     int64_t recording;
     Features batch;
   };
-  static constexpr int64_t kMapPixels = kMapSide * kMapSide;
   static constexpr size_t kMostRecordings = 16;              // of either kind; a service has few shapes
   using ImageShape = std::tuple<int64_t, int64_t, int64_t>;  // count, height or rows, width or columns
 
   Uploaded upload(const Images& images);
+  /// What `images` are to be: `count` pictures, the last of them repeated where it takes more.
+  void uploadPictures(const Bytes& pixels, const Images& images, const uint8_t* const* pictures, int64_t count);
   Shape shapeOf(const Features& features) const;
   Features allocateFeatures(int64_t images, int64_t rows, int64_t cols);
   Features encodeUploaded(const Images& images, const CancelToken& cancel);
@@ -168,12 +177,11 @@ class Dinomaly {
   void withAllMemory(const std::function<void()>& compute);
   /// Pictures that the device is at work on.
   struct Scored {
-    int64_t count = 0;
-    std::shared_ptr<void> maps, scores;
+    int64_t count = 0, computed = 0;
+    std::shared_ptr<void> results;
   };
   Scored startScoring(const uint8_t* const* pictures, int64_t count, int64_t height, int64_t width,
                       const CancelToken& cancel);
-  Maps finishScoring(const Scored& scored);
   Step& stepOf(const std::vector<const Features*>& parts);
   void forgetSteps();
   void join(const Features& batch, const std::vector<const Features*>& parts);

@@ -23,13 +23,10 @@ std::vector<Features> Dinomaly::encodeEach(const std::vector<const uint8_t*>& pi
 void Dinomaly::encodeSome(const uint8_t* const* pictures, int64_t left, const ImageShape& shape,
                           std::vector<Features>& each, const CancelToken& cancel) {
   const Encoding& e = encodingOf(shape);
-  const auto [count, height, width] = shape;
-  const int64_t size = 3 * height * width;
-  for (int64_t i = 0; i < count; ++i) {
-    backend_->uploadBytes(e.pixels.get() + i * size, pictures[std::min(i, left - 1)], size);
-  }
+  const int64_t count = std::min(e.images.count, left);
+  uploadPictures(e.pixels, e.images, pictures, count);
   backend_->run(e.recording, [&] { encodeInto(e.features, e.images, cancel); });
-  for (int64_t i = 0; i < std::min(count, left); ++i) each.push_back(copyOf(e.features, i));
+  for (int64_t i = 0; i < count; ++i) each.push_back(copyOf(e.features, i));
 }
 
 Dinomaly::Encoding& Dinomaly::encodingOf(const ImageShape& shape) {

@@ -9,15 +9,28 @@ namespace dinomaly {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
+constexpr int64_t kResultFloats = kMapPixels + 1;  // of a picture: all maps, and behind them all scores
+
+template <typename Float>
+Float* scoresBehind(Float* maps, int64_t pictures) {
+  return maps + pictures * kMapPixels;
+}
 
 }  // namespace
 
+void Maps::add(const MapsView& more) {
+  maps.insert(maps.end(), more.maps, more.maps + more.count * kMapPixels);
+  scores.insert(scores.end(), more.scores, more.scores + more.count);
+}
+
 void Dinomaly::score(const std::vector<const uint8_t*>& pictures, int64_t height, int64_t width,
-                     const CancelToken& cancel, const std::function<void(Maps)>& done) {
+                     const CancelToken& cancel, const std::function<void(const MapsView&)>& done) {
   Scored before;
   const auto finish = [&] {
     const Scored finished = std::exchange(before, {});
-    if (finished.count > 0) done(finishScoring(finished));
+    if (finished.count == 0) return;
+    const auto* const maps = static_cast<const float*>(backend_->finishDownload(finished.results));
+    done({maps, scoresBehind(maps, finished.computed), finished.count});
   };
   const auto all = static_cast<int64_t>(pictures.size());
   for (int64_t first = 0; first < all;) {
@@ -44,22 +57,13 @@ Dinomaly::Scored Dinomaly::startScoring(const uint8_t* const* pictures, int64_t 
   int64_t padded = 1;
   while (padded < count) padded *= 2;
   const Scoring& s = scoringOf({std::min(padded, scoredAtOnce_), height, width});
-  const int64_t size = 3 * height * width;
-  for (int64_t i = 0; i < s.images.count; ++i) {
-    backend_->uploadBytes(s.pixels.get() + i * size, pictures[std::min(i, count - 1)], size);
-  }
+  uploadPictures(s.pixels, s.images, pictures, count);
   backend_->run(s.recording, [&] {
     const Features features = encodeUploaded(s.images, cancel);
-    mapsOf(s.maps.get(), s.scores.get(), features, decodeAll(features, cancel), s.images.height, s.images.width);
+    mapsOf(s.results.get(), scoresBehind(s.results.get(), s.images.count), features, decodeAll(features, cancel),
+           s.images.height, s.images.width);
   });
-  return {count, backend_->startDownload(s.maps.get(), count * kMapPixels * kFloat),
-          backend_->startDownload(s.scores.get(), count * kFloat)};
-}
-
-Maps Dinomaly::finishScoring(const Scored& scored) {
-  const auto* const maps = static_cast<const float*>(backend_->finishDownload(scored.maps));
-  const auto* const scores = static_cast<const float*>(backend_->finishDownload(scored.scores));
-  return {{maps, maps + scored.count * kMapPixels}, {scores, scores + scored.count}};
+  return {count, s.images.count, backend_->startDownload(s.results.get(), s.images.count * kResultFloats * kFloat)};
 }
 
 Dinomaly::Scoring& Dinomaly::scoringOf(const ImageShape& shape) {
@@ -69,8 +73,7 @@ Dinomaly::Scoring& Dinomaly::scoringOf(const ImageShape& shape) {
   const auto [count, height, width] = shape;
   Bytes pixels = std::static_pointer_cast<uint8_t>(backend_->allocateBytes(count * 3 * height * width));
   const Images images{pixels.get(), nullptr, count, height, width};
-  return scorings_[shape] = {++recordings_, images, std::move(pixels), backend_->allocate(count * kMapPixels),
-                             backend_->allocate(count)};
+  return scorings_[shape] = {++recordings_, images, std::move(pixels), backend_->allocate(count * kResultFloats)};
 }
 
 void Dinomaly::forgetScorings() {

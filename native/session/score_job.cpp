@@ -57,9 +57,8 @@ void ScoreJob::score(const CancelToken& cancel) {
   const int64_t side = requests_.front().side;
   std::vector<const uint8_t*> pictures;
   for (const ScoreRequest& request : requests_) pictures.push_back(request.pixels.data());
-  network_().score(pictures, side, side, cancel, [this](const Maps& maps) {
-    constexpr size_t kMapSize = kMapSide * kMapSide;
-    for (size_t i = 0; i < maps.scores.size(); ++i) answer(maps.scores[i], maps.maps.data() + i * kMapSize);
+  network_().score(pictures, side, side, cancel, [this](const MapsView& some) {
+    for (int64_t i = 0; i < some.count; ++i) answer(some.scores[i], some.maps + i * kMapPixels);
     stopIfNobodyWaits();
   });
 }
@@ -76,7 +75,7 @@ void ScoreJob::answer(float score, const float* map) {
   if (request.cancel.cancelled()) {
     outcome.error = std::make_exception_ptr(Cancelled());
   } else {
-    outcome.value = {score, {map, map + kMapSide * kMapSide}};
+    outcome.value = {score, {map, map + kMapPixels}};
   }
   ++answered_;
   request.done(std::move(outcome));

@@ -14,6 +14,16 @@ Cases casesOf(int64_t size) {
        {activations(Access::read, size), floats(Access::read, size), pixels(size)},
        [](Backend&, const Placed&) {},
        kExact},
+      {"uploadEach",
+       shape,
+       {floats(Access::update, 3 * size)},
+       [size](Backend& b, const Placed& p) {
+         std::vector<float> host(static_cast<size_t>(3 * size));
+         b.download(host.data(), p.f(0), 3 * size);
+         const std::vector<const void*> each{host.data() + 2 * size, host.data(), host.data() + size};
+         b.uploadEach(p.f(0), each.data(), 3, size * static_cast<int64_t>(sizeof(float)));
+       },
+       kExact},
       {"zero",
        shape,
        {activations(Access::write, size), floats(Access::write, size)},

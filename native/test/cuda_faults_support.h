@@ -36,13 +36,10 @@ inline std::vector<float> scoresOf(Dinomaly& model, uint32_t count) {
   std::vector<std::vector<uint8_t>> pixels;
   std::vector<const uint8_t*> views;
   for (uint32_t i = 0; i < count; ++i) views.push_back(pixels.emplace_back(picture(i)).data());
-  std::vector<float> scores, maps;
-  model.score(views, kSide, kSide, {}, [&](const Maps& part) {
-    scores.insert(scores.end(), part.scores.begin(), part.scores.end());
-    maps.insert(maps.end(), part.maps.begin(), part.maps.end());
-  });
-  scores.insert(scores.end(), maps.begin(), maps.end());
-  return scores;
+  Maps all;
+  model.score(views, kSide, kSide, {}, [&all](const MapsView& some) { all.add(some); });
+  all.scores.insert(all.scores.end(), all.maps.begin(), all.maps.end());
+  return all.scores;
 }
 
 /// One iteration on `count` pictures.

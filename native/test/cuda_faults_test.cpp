@@ -223,10 +223,10 @@ TEST_CASE("models that are made, used and dropped leave nothing on the device, a
       CancelToken cancelled;
       cancelled.cancel();
       const std::vector<uint8_t> pixels = picture(1, 28);
-      CHECK_THROWS_AS(model->score({pixels.data()}, 28, 28, cancelled, [](const Maps&) {}), Cancelled);
+      CHECK_THROWS_AS(model->score({pixels.data()}, 28, 28, cancelled, [](const MapsView&) {}), Cancelled);
       emulated::limitMemory(0, emulated::held(0).memoryBytes);
       const std::vector<uint8_t> large = picture(1, 560);
-      CHECK(errorCode([&] { model->score({large.data()}, 560, 560, {}, [](const Maps&) {}); }) == "ERR_OUT_OF_MEMORY");
+      CHECK(errorCode([&] { model->score({large.data()}, 560, 560, {}, [](const MapsView&) {}); }) == "ERR_OUT_OF_MEMORY");
       emulated::restore();
     }
   }

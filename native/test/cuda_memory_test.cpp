@@ -66,6 +66,54 @@ TEST_CASE("uploads arrive in order, whichever stream is late, and overtake nothi
   checkUploads({(size_t{16} << 20) + 13, 4, (size_t{8} << 20) + 1, size_t{8} << 20});
 }
 
+TEST_CASE("pieces are uploaded one behind the other, however many go at once") {
+  for (const size_t bytes : {size_t{3}, size_t{5000}, (size_t{1} << 20) + 1, size_t{7} << 20}) {
+    CAPTURE(bytes);
+    const OwnedStream compute;
+    const LateStreams late(true);
+    Staging staging(compute);
+    constexpr size_t kCount = 5;
+    std::vector<std::vector<unsigned char>> pieces;
+    std::vector<const void*> each;
+    std::vector<unsigned char> there(kCount * bytes), expected;
+    for (size_t i = 0; i < kCount; ++i) {
+      pieces.emplace_back(bytes, static_cast<unsigned char>(i + 1));
+      expected.insert(expected.end(), pieces[i].begin(), pieces[i].end());
+    }
+    for (const auto& piece : pieces) each.push_back(piece.data());
+    staging.uploadEach(there.data(), each.data(), kCount, bytes);
+    for (auto& piece : pieces) std::fill(piece.begin(), piece.end(), static_cast<unsigned char>(0xDD));
+    compute.synchronize();
+    CHECK(there == expected);
+  }
+}
+
+TEST_CASE("a download that was started has what was there then, whatever the compute stream does next") {
+  for (const bool lateCompute : {false, true}) {
+    for (const bool lateCopies : {false, true}) {
+      CAPTURE(lateCompute);
+      CAPTURE(lateCopies);
+      std::vector<unsigned char> x(5000);
+      emulated::setLateStreams(lateCompute);
+      const OwnedStream compute;
+      const LateStreams late(lateCopies);
+      Staging staging(compute);
+      std::vector<std::shared_ptr<void>> downloads;
+      for (unsigned char i = 1; i <= 4; ++i) {
+        const std::vector<unsigned char> values(x.size(), i);
+        staging.upload(x.data(), values.data(), values.size());
+        downloads.push_back(staging.start(x.data(), x.size()));
+        fillWithZero(compute, x.data(), x.size());
+      }
+      downloads[1].reset();  // nobody wants it
+      for (const unsigned char i : {1, 3, 4}) {
+        const auto* const found = static_cast<const unsigned char*>(staging.finish(downloads[i - 1U]));
+        CHECK(std::all_of(found, found + x.size(), [i](unsigned char value) { return value == i; }));
+      }
+    }
+  }
+}
+
 TEST_CASE("an upload that is under way arrives though its staging is dropped") {
   const LateStreams late(true);
   const OwnedStream compute;

@@ -25,10 +25,7 @@ Maps scoresOf(Dinomaly& model, const std::vector<std::vector<uint8_t>>& pictures
   std::vector<const uint8_t*> pixels;
   for (const auto& one : pictures) pixels.push_back(one.data());
   Maps all;
-  model.score(pixels, kSide, kSide, {}, [&all](const Maps& some) {
-    all.maps.insert(all.maps.end(), some.maps.begin(), some.maps.end());
-    all.scores.insert(all.scores.end(), some.scores.begin(), some.scores.end());
-  });
+  model.score(pixels, kSide, kSide, {}, [&all](const MapsView& some) { all.add(some); });
   return all;
 }
 

@@ -62,6 +62,10 @@ class CudaBackend : public Backend {
   void uploadBytes(void* to, const void* from, int64_t bytes) override {
     recordings_.withAllMemory([&] { staging_.upload(to, from, static_cast<size_t>(bytes)); });
   }
+  void uploadEach(void* to, const void* const* from, int64_t count, int64_t bytes) override {
+    recordings_.withAllMemory(
+        [&] { staging_.uploadEach(to, from, static_cast<size_t>(count), static_cast<size_t>(bytes)); });
+  }
   void downloadBytes(void* to, const void* from, int64_t bytes) override {
     staging_.download(to, from, static_cast<size_t>(bytes));
   }

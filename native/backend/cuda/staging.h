@@ -15,8 +15,9 @@ namespace dinomaly::cuda {
 /// the compute stream has been given before. What is given afterwards finds it done.
 ///
 /// An upload ends in memory of the staging's own, on a stream of its own, and is copied from there to its destination
-/// in the compute stream. Thus only that stream ever touches what operations read and write, and nobody need know
-/// whether one still does; the second copy runs at the device's own bandwidth: a picture takes it about a microsecond.
+/// in the compute stream. A download that is started goes the same way back. Thus only the compute stream ever touches
+/// what operations read and write, and nobody need know whether one still does; the copy on the device runs at its own
+/// bandwidth: sixteen pictures take it a few microseconds.
 class Staging {
  public:
   explicit Staging(const OwnedStream& compute) : compute_(compute) {}
@@ -27,16 +28,19 @@ class Staging {
   /// These throw ERR_OUT_OF_MEMORY, and ERR_INTERNAL while the compute stream is recorded: a recording would repeat
   /// them with what the host held once.
   void upload(void* to, const void* from, size_t bytes);
-  /// A copy to the host of what the compute stream has made by then; finish() waits for it alone, and tells where it
-  /// lies for as long as `download` is kept.
+  /// `count` pieces of `bytes` each, one behind the other.
+  void uploadEach(void* to, const void* const* from, size_t count, size_t bytes);
+  /// A copy to the host of what the compute stream has made by then, which overlaps what the stream is given next;
+  /// finish() waits for it alone, and tells where it lies for as long as `download` is kept.
   std::shared_ptr<void> start(const void* from, size_t bytes);
   const void* finish(const std::shared_ptr<void>& download) const;
-  /// Both in one.
+  /// Waits for all that the compute stream has been given.
   void download(void* to, const void* from, size_t bytes);
 
  private:
-  static constexpr size_t kMostBytes = size_t{1} << 20;       // at once; more goes in pieces
-  static constexpr size_t kSlots = 64;                        // the pictures of a batch, while another is computed
+  static constexpr size_t kMostBytes = size_t{16} << 20;      // at once; more goes in several
+  static constexpr size_t kCopiedBytes = size_t{1} << 20;     // one is on its way while the host reads the next
+  static constexpr size_t kSlots = 4;                         // the pictures of two batches
   static constexpr size_t kMostIdleBytes = size_t{64} << 20;  // of downloads
 
   struct Slot {
@@ -50,18 +54,23 @@ class Staging {
 
   struct Download {
     ~Download();
-    std::shared_ptr<void> block;
-    Event arrived;
+    std::shared_ptr<void> onDevice, onHost;
+    Event taken, arrived;  // from its source; on the host
   };
 
   void refuseRecording(const char* what) const;
-  void uploadPiece(void* to, const void* from, size_t bytes);
+  /// Takes a slot, in which `fill` is to call copyThrough() for all of `bytes`, and brings them to `to`.
+  template <typename Fill>
+  void uploadThrough(void* to, size_t bytes, const Fill& fill);
+  void copyThrough(Slot& slot, size_t offset, const void* from, size_t bytes);
 
   const OwnedStream& compute_;
-  OwnedStream copies_;
+  OwnedStream copies_, back_;
   std::array<Slot, kSlots> slots_;
   size_t next_ = 0;
-  std::shared_ptr<BufferPool> downloads_ = std::make_shared<BufferPool>(kPinnedMemory, kMostIdleBytes);
+  // Of downloads.
+  std::shared_ptr<BufferPool> onDevice_ = std::make_shared<BufferPool>(kDeviceMemory, kMostIdleBytes);
+  std::shared_ptr<BufferPool> onHost_ = std::make_shared<BufferPool>(kPinnedMemory, kMostIdleBytes);
 };
 
 }  // namespace dinomaly::cuda

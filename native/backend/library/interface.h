@@ -10,7 +10,7 @@
 namespace dinomaly::library {
 
 /// Raised with every change of what this header says.
-constexpr uint32_t kInterfaceVersion = 2;
+constexpr uint32_t kInterfaceVersion = 3;
 
 constexpr int32_t kMostDevices = 16;
 
@@ -56,6 +56,7 @@ struct Created {
 /// Backend's operations that return nothing, each of which is a function of the interface with the same arguments.
 #define DINOMALY_OPERATIONS(X) \
   X(uploadBytes)               \
+  X(uploadEach)                \
   X(downloadBytes)             \
   X(zeroBytes)                 \
   X(copyBytes)                 \

@@ -98,6 +98,9 @@ class LibraryBackend : public Backend {
   }
 
   void uploadBytes(void* to, const void* from, int64_t bytes) override { call(library().uploadBytes, to, from, bytes); }
+  void uploadEach(void* to, const void* const* from, int64_t count, int64_t bytes) override {
+    call(library().uploadEach, to, from, count, bytes);
+  }
   void downloadBytes(void* to, const void* from, int64_t bytes) override {
     call(library().downloadBytes, to, from, bytes);
   }

@@ -97,6 +97,9 @@ class Backend {
   /// How many pictures are worth computing together where no gradient is needed. The network splits batches
   /// accordingly, so that a picture gives the same bits alone or among others.
   virtual int64_t imagesAtOnce() const = 0;
+  /// Whether training keeps an MLP's hidden layer for the backward pass, rather than compute it again: its product is a
+  /// ninth of a block's, and it is two fifths of what else is kept.
+  virtual bool keepsHidden() const = 0;
   /// What it has measured of its device, as text that another backend can be given; may be empty.
   virtual std::string tuning() = 0;
   /// Throws ERR_FILE_FORMAT for what tuning() cannot have given.

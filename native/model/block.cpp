@@ -11,6 +11,21 @@ void Linear::forward(Backend& backend, Element* y, const Element* x, int64_t row
   backend.linear(y, x, weight->value.get(), rows, in(), out(), epilogue);
 }
 
+void Linear::forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows,
+                                Activations& hidden) const {
+  if (!backend.keepsHidden()) return forward(backend, y, x, rows, {nullptr, Activation::gelu, nullptr, nullptr});
+  hidden = backend.allocateActivations(rows * out());
+  forward(backend, hidden.get(), x, rows);
+  backend.gelu(y, hidden.get(), rows * out());
+}
+
+Activations Linear::hiddenAgain(Backend& backend, const Element* x, int64_t rows, const Activations& hidden) const {
+  if (hidden) return hidden;
+  Activations again = backend.allocateActivations(rows * out());
+  forward(backend, again.get(), x, rows);
+  return again;
+}
+
 void Linear::weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const {
   backend.linearWeightGradient(weight->gradient.get(), bias->gradient.get(), dy, x, rows, in(), out());
 }
@@ -70,9 +85,7 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
   const Activations act = backend.allocateActivations(rows * 4 * d);
   if (tape) {
-    t.hidden = backend.allocateActivations(rows * 4 * d);
-    fc1_.forward(backend, t.hidden.get(), n.get(), rows);
-    backend.gelu(act.get(), t.hidden.get(), rows * 4 * d);
+    fc1_.forwardThroughGelu(backend, act.get(), n.get(), rows, t.hidden);
   } else {
     fc1_.forward(backend, act.get(), n.get(), rows, {nullptr, Activation::gelu, nullptr, nullptr, mayRound});
   }
@@ -89,13 +102,14 @@ void Block::backward(Backend& backend, const Activations& dx, Shape shape, const
   const int64_t rows = shape.rows(), d = dim();
   const Activations n = backend.allocateActivations(rows * d), dn = backend.allocateActivations(rows * d);
   {
+    normalise(backend, norm2_, n.get(), nullptr, nullptr, t.x1.get(), rows);
+    const Activations hidden = fc1_.hiddenAgain(backend, n.get(), rows, t.hidden);
     const Activations act = backend.allocateActivations(rows * 4 * d), &dact = act;  // the gradient takes its place
-    backend.gelu(act.get(), t.hidden.get(), rows * 4 * d);
+    backend.gelu(act.get(), hidden.get(), rows * 4 * d);
     fc2_.weightGradient(backend, dx.get(), act.get(), rows);
     fc2_.inputGradient(backend, dact.get(), dx.get(), rows);
     cancel.check();
-    backend.geluGradient(dact.get(), dact.get(), t.hidden.get(), rows * 4 * d);
-    normalise(backend, norm2_, n.get(), nullptr, nullptr, t.x1.get(), rows);
+    backend.geluGradient(dact.get(), dact.get(), hidden.get(), rows * 4 * d);
     fc1_.weightGradient(backend, dact.get(), n.get(), rows);
     cancel.check();
     fc1_.inputGradient(backend, dn.get(), dact.get(), rows);

@@ -23,6 +23,10 @@ struct Linear {
   int64_t out() const { return weight->info.shape[0]; }
 
   void forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue = {}) const;
+  /// y = gelu(the layer of x), in training; hidden: what GELU got, kept for the backward pass if the backend keeps it.
+  void forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows, Activations& hidden) const;
+  /// The same hidden layer, kept or computed again.
+  Activations hiddenAgain(Backend& backend, const Element* x, int64_t rows, const Activations& hidden) const;
   /// Writes the gradients of weight and bias.
   void weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const;
   void inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const;
@@ -41,7 +45,8 @@ class Block {
 
   /// What the backward pass needs of the forward pass and cannot cheaply compute again; letters as in block.cpp.
   struct Tape {
-    Activations x, qkv, mixed, x1, hidden;
+    Activations x, qkv, mixed, x1;
+    Activations hidden;  // null where the backend does not keep it
     Buffer mean1, rstd1, mean2, rstd2;
   };
 

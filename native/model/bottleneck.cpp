@@ -13,20 +13,14 @@ Activations Bottleneck::forward(Backend& backend, const Activations& x, int64_t 
   return y;
 }
 
-void Bottleneck::activate(Backend& backend, Element* act, const Element* hidden, int64_t rows) const {
-  backend.gelu(act, hidden, rows * fc1_.out());
-  backend.dropout(act, act, rows, fc1_.out(), {rate_, 1});
-}
-
 Activations Bottleneck::train(Backend& backend, const Activations& x, int64_t rows, Tape& tape) const {
   const int64_t dim = fc1_.in(), wide = fc1_.out();
   tape.x = backend.allocateActivations(rows * dim);
-  tape.hidden = backend.allocateActivations(rows * wide);
   const Activations act = backend.allocateActivations(rows * wide);
   Activations y = backend.allocateActivations(rows * dim);
   backend.dropout(tape.x.get(), x.get(), rows, dim, {rate_, 0});
-  fc1_.forward(backend, tape.hidden.get(), tape.x.get(), rows);
-  activate(backend, act.get(), tape.hidden.get(), rows);
+  fc1_.forwardThroughGelu(backend, act.get(), tape.x.get(), rows, tape.hidden);
+  backend.dropout(act.get(), act.get(), rows, wide, {rate_, 1});
   fc2_.forward(backend, y.get(), act.get(), rows);
   backend.dropout(y.get(), y.get(), rows, dim, {rate_, 2});
   return y;
@@ -36,11 +30,13 @@ void Bottleneck::backward(Backend& backend, const Activations& dy, int64_t rows,
   const int64_t dim = fc1_.in(), wide = fc1_.out();
   const Activations act = backend.allocateActivations(rows * wide), &dact = act;  // the gradient takes its place
   backend.dropout(dy.get(), dy.get(), rows, dim, {rate_, 2});
-  activate(backend, act.get(), tape.hidden.get(), rows);
+  const Activations hidden = fc1_.hiddenAgain(backend, tape.x.get(), rows, tape.hidden);
+  backend.gelu(act.get(), hidden.get(), rows * wide);
+  backend.dropout(act.get(), act.get(), rows, wide, {rate_, 1});
   fc2_.weightGradient(backend, dy.get(), act.get(), rows);
   fc2_.inputGradient(backend, dact.get(), dy.get(), rows);
   backend.dropout(dact.get(), dact.get(), rows, wide, {rate_, 1});
-  backend.geluGradient(dact.get(), dact.get(), tape.hidden.get(), rows * wide);
+  backend.geluGradient(dact.get(), dact.get(), hidden.get(), rows * wide);
   fc1_.weightGradient(backend, dact.get(), tape.x.get(), rows);
 }
 

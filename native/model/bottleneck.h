@@ -10,7 +10,7 @@ class Bottleneck {
   Bottleneck(Parameters& parameters, float rate);
 
   struct Tape {
-    Activations x, hidden;  // x as it went into fc1, hidden as it came out
+    Activations x, hidden;  // x as it went into fc1, hidden as it came out, if that is kept
   };
 
   /// x (T, D) -> (T, D), without noise.
@@ -21,9 +21,6 @@ class Bottleneck {
   void backward(Backend& backend, const Activations& dy, int64_t rows, const Tape& tape) const;
 
  private:
-  /// act (T,4D) = dropout(gelu(hidden)), computed again where the backward pass needs it.
-  void activate(Backend& backend, Element* act, const Element* hidden, int64_t rows) const;
-
   Linear fc1_, fc2_;
   float rate_;
 };

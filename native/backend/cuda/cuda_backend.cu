@@ -56,6 +56,7 @@ class CudaBackend : public Backend {
   }
 
   int64_t imagesAtOnce() const override { return kImagesAtOnce; }
+  bool keepsHidden() const override { return false; }
   int64_t elementBytes() const override { return sizeof(T); }
 
   std::shared_ptr<void> allocateBytes(int64_t bytes) override { return recordings_.allocate(bytes); }

@@ -90,7 +90,8 @@ int32_t create(const Settings* settings, Created* created, Failure* failure) noe
     openCublasLt(settings->cublasLt);
     auto session = std::make_unique<Session>(
         makeCudaBackend(settings->precision, settings->measure ? Choosing::timed : Choosing::first));
-    *created = {session.get(), session->backend().elementBytes(), session->backend().imagesAtOnce()};
+    const Backend& made = session->backend();
+    *created = {session.get(), made.elementBytes(), made.imagesAtOnce(), made.keepsHidden()};
     session.release();  // destroy() takes it back
   });
 }

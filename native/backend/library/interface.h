@@ -50,7 +50,9 @@ struct Settings {
 
 struct Created {
   void* backend;
-  int64_t elementBytes, imagesAtOnce;  // as Backend's functions of these names
+  // As Backend's functions of these names.
+  int64_t elementBytes, imagesAtOnce;
+  int32_t keepsHidden;
 };
 
 /// Backend's operations that return nothing, each of which is a function of the interface with the same arguments.

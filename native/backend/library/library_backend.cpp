@@ -55,6 +55,7 @@ class LibraryBackend : public Backend {
 
   int64_t elementBytes() const override { return handle_->created.elementBytes; }
   int64_t imagesAtOnce() const override { return handle_->created.imagesAtOnce; }
+  bool keepsHidden() const override { return handle_->created.keepsHidden != 0; }
 
   std::shared_ptr<void> allocateBytes(int64_t bytes) override {
     void* block = nullptr;

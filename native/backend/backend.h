@@ -97,9 +97,9 @@ class Backend {
   /// How many pictures are worth computing together where no gradient is needed. The network splits batches
   /// accordingly, so that a picture gives the same bits alone or among others.
   virtual int64_t imagesAtOnce() const = 0;
-  /// Whether training keeps an MLP's hidden layer for the backward pass, rather than compute it again: its product is a
-  /// ninth of a block's, and it is two fifths of what else is kept.
-  virtual bool keepsHidden() const = 0;
+  /// Whether the backward pass computes an MLP's hidden layer and what attention gave again, rather than that they are
+  /// kept: half of what else is kept of a block, for a tenth of its work.
+  virtual bool recomputes() const = 0;
   /// What it has measured of its device, as text that another backend can be given; may be empty.
   virtual std::string tuning() = 0;
   /// Throws ERR_FILE_FORMAT for what tuning() cannot have given.
@@ -126,6 +126,8 @@ class Backend {
 
   // Linear layers: w (out,in) and its gradient lie in an order of the backend's own, in which nothing but these
   // and operations element by element reads them.
+  /// Of one that training does not change: on a device whose products read copies it may lie elsewhere.
+  virtual Buffer allocateFrozenWeight(int64_t size) { return allocate(size); }
   /// From and to rows on the host, as PyTorch's Linear keeps them.
   virtual void uploadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;
   virtual void downloadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;
@@ -158,6 +160,7 @@ class Backend {
   /// phi = elu + 1: y = phi(q) (phi(k)^T v) / (phi(q) . sum phi(k)) (paper, 3.3).
   virtual void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                                int64_t headDim) = 0;
+  /// In place allowed (dqkv = qkv).
   virtual void linearAttentionGradient(Element* dqkv, const Element* dy, const Element* qkv, int64_t images,
                                        int64_t tokens, int64_t heads, int64_t headDim) = 0;
 

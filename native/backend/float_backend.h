@@ -79,7 +79,7 @@ class FloatBackend : public Backend {
   void copyBytes(void* to, const void* from, int64_t bytes) final;
   MemoryState memory() final { return {}; }
   int64_t elementBytes() const final { return sizeof(float); }
-  bool keepsHidden() const final { return true; }
+  bool recomputes() const final { return false; }
   void toElements(Element* y, const float* x, int64_t size) final;
   void fromElements(float* y, const Element* x, int64_t size) final;
   std::string tuning() final { return {}; }

@@ -6,6 +6,9 @@
 #include "backend/cuda/properties.h"
 #include "check/device.h"
 #include "core/error.h"
+#if !defined(__CUDACC__)
+#include "backend/cuda/emulated/devices.h"
+#endif
 
 namespace dinomaly::check {
 namespace {
@@ -31,7 +34,7 @@ int64_t deviceBytesUsed() {
   cuda::check(cudaMemGetInfo(&free, &all), "asking for the device's memory");
   return static_cast<int64_t>(all - free);
 #else
-  return 0;
+  return static_cast<int64_t>(emulated::held(0).memoryBytes);
 #endif
 }
 

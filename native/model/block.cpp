@@ -13,7 +13,7 @@ void Linear::forward(Backend& backend, Element* y, const Element* x, int64_t row
 
 void Linear::forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows,
                                 Activations& hidden) const {
-  if (!backend.keepsHidden()) return forward(backend, y, x, rows, {nullptr, Activation::gelu, nullptr, nullptr});
+  if (backend.recomputes()) return forward(backend, y, x, rows, {nullptr, Activation::gelu, nullptr, nullptr});
   hidden = backend.allocateActivations(rows * out());
   forward(backend, hidden.get(), x, rows);
   backend.gelu(y, hidden.get(), rows * out());
@@ -75,12 +75,14 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   t.qkv = backend.allocateActivations(rows * 3 * d);
   qkv_.forward(backend, t.qkv.get(), n.get(), rows, {nullptr, Activation::none, nullptr, nullptr, mayRound});
   cancel.check();
-  t.mixed = tape ? backend.allocateActivations(rows * d) : n;  // where nothing is kept, buffers serve twice
+  const bool keeps = tape && !backend.recomputes();
+  const Activations mixed = keeps ? backend.allocateActivations(rows * d) : n;  // what is not kept serves twice
   const auto mix = mixer_ == Mixer::softmaxAttention ? &Backend::softmaxAttention : &Backend::linearAttention;
-  (backend.*mix)(t.mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
+  (backend.*mix)(mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
+  if (keeps) t.mixed = mixed;
   cancel.check();
   t.x1 = backend.allocateActivations(rows * d);
-  proj_.forward(backend, t.x1.get(), t.mixed.get(), rows,
+  proj_.forward(backend, t.x1.get(), mixed.get(), rows,
                 {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound});
   normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
   const Activations act = backend.allocateActivations(rows * 4 * d);
@@ -117,9 +119,10 @@ void Block::backward(Backend& backend, const Activations& dx, Shape shape, const
   backend.layerNormGradient(dx.get(), norm2_.weight->gradient.get(), norm2_.bias->gradient.get(), dn.get(), t.x1.get(),
                             t.mean2.get(), t.rstd2.get(), norm2_.weight->value.get(), rows, d);
   cancel.check();
-  proj_.weightGradient(backend, dx.get(), t.mixed.get(), rows);
+  const Activations mixed = t.mixed ? t.mixed : n, &dqkv = t.qkv;
+  if (!t.mixed) backend.linearAttention(mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
+  proj_.weightGradient(backend, dx.get(), mixed.get(), rows);
   proj_.inputGradient(backend, dn.get(), dx.get(), rows);
-  const Activations dqkv = backend.allocateActivations(rows * 3 * d);
   backend.linearAttentionGradient(dqkv.get(), dn.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   normalise(backend, norm1_, n.get(), nullptr, nullptr, t.x.get(), rows);

@@ -23,7 +23,8 @@ struct Linear {
   int64_t out() const { return weight->info.shape[0]; }
 
   void forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue = {}) const;
-  /// y = gelu(the layer of x), in training; hidden: what GELU got, kept for the backward pass if the backend keeps it.
+  /// y = gelu(the layer of x), in training; hidden: what GELU got, kept for the backward pass unless the backend
+  /// computes it again.
   void forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows, Activations& hidden) const;
   /// The same hidden layer, kept or computed again.
   Activations hiddenAgain(Backend& backend, const Element* x, int64_t rows, const Activations& hidden) const;
@@ -45,8 +46,8 @@ class Block {
 
   /// What the backward pass needs of the forward pass and cannot cheaply compute again; letters as in block.cpp.
   struct Tape {
-    Activations x, qkv, mixed, x1;
-    Activations hidden;  // null where the backend does not keep it
+    Activations x, qkv, x1;
+    Activations mixed, hidden;  // null where the backend computes them again
     Buffer mean1, rstd1, mean2, rstd2;
   };
 
@@ -55,7 +56,7 @@ class Block {
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
-  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
+  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input. The tape is spent.
   void backward(Backend& backend, const Activations& dx, Shape shape, const Tape& tape,
                 const CancelToken& cancel) const;
 

@@ -20,16 +20,22 @@ constexpr std::pair<const char*, Buffer Parameter::*> kOptimizerState[] = {
 
 void Dinomaly::beginTraining() {
   const std::string idle = "decoder." + std::to_string(decoder_.reached()) + ".";  // and all after it
+  std::vector<Parameter*> moving;
+  for (Parameter& p : parameters_.all()) {
+    if (!p.info.trainable) continue;
+    if (p.info.name.compare(0, idle.size(), idle) == 0) break;
+    moving.push_back(&p);
+  }
   try {
     withAllMemory([&] {
-      for (Parameter& p : parameters_.all()) {
-        if (!p.info.trainable) continue;
-        if (p.info.name.compare(0, idle.size(), idle) == 0) break;
-        p.gradient = backend_->allocate(p.info.size());
-        for (const auto& [name, state] : kOptimizerState) {
-          p.*state = backend_->allocate(p.info.size());
-          backend_->zero((p.*state).get(), p.info.size());
-        }
+      const auto place = [&](Buffer Parameter::*which) {
+        const std::vector<Buffer> buffers = parameters_.allocateFor(moving);
+        for (size_t i = 0; i < moving.size(); ++i) moving[i]->*which = buffers[i];
+      };
+      place(&Parameter::gradient);
+      for (const auto& [name, state] : kOptimizerState) {
+        place(state);
+        for (Parameter* p : moving) backend_->zero((p->*state).get(), p->info.size());
       }
     });
   } catch (...) {  // memory ran out: what was made of it is of no use
@@ -37,10 +43,9 @@ void Dinomaly::beginTraining() {
     throw;
   }
   std::vector<TrainedTensor> trained;
-  for (const Parameter& p : parameters_.all()) {
-    if (!p.gradient) continue;
-    trained.push_back({p.value.get(), p.moment.get(), p.secondMoment.get(), p.maxSecondMoment.get(), p.gradient.get(),
-                       p.info.size()});
+  for (const Parameter* p : moving) {
+    trained.push_back({p->value.get(), p->moment.get(), p->secondMoment.get(), p->maxSecondMoment.get(),
+                       p->gradient.get(), p->info.size()});
   }
   backend_->setTrained(trained.data(), static_cast<int64_t>(trained.size()));
   backend_->stepOutcome();  // what an earlier run left untold is none of this one's

@@ -55,11 +55,35 @@ Parameters::Parameters(const ModelConfig& config, Backend& backend) : backend_(b
   addLinear("bottleneck.0.fc1", e.dim, 4 * e.dim, true);
   addLinear("bottleneck.0.fc2", 4 * e.dim, e.dim, true);
   for (int64_t i = 0; i < config.decoderDepth; ++i) addBlock("decoder." + std::to_string(i), e.dim, false, true);
+  std::vector<Parameter*> together;
+  for (Parameter& p : list_) {
+    if (p.start == Start::linear && !p.info.trainable) {
+      p.value = backend_.allocateFrozenWeight(p.info.size());
+    } else {
+      together.push_back(&p);
+    }
+  }
+  const std::vector<Buffer> values = allocateFor(together);
+  for (size_t i = 0; i < together.size(); ++i) together[i]->value = values[i];
+}
+
+std::vector<Buffer> Parameters::allocateFor(const std::vector<Parameter*>& which) {
+  constexpr int64_t kAligned = 64;  // floats
+  const auto sizeOf = [](const Parameter* p) { return (p->info.size() + kAligned - 1) / kAligned * kAligned; };
+  int64_t all = 0;
+  for (const Parameter* p : which) all += sizeOf(p);
+  const Buffer memory = backend_.allocate(all);
+  std::vector<Buffer> buffers;
+  float* next = memory.get();
+  for (const Parameter* p : which) {
+    buffers.emplace_back(memory, next);
+    next += sizeOf(p);
+  }
+  return buffers;
 }
 
 void Parameters::add(std::string name, std::vector<int64_t> shape, bool trainable, Start start) {
   Parameter parameter{{std::move(name), std::move(shape), trainable}, start, {}, {}, {}, {}, {}};
-  parameter.value = backend_.allocate(parameter.info.size());
   index_[parameter.info.name] = list_.size();
   list_.push_back(std::move(parameter));
 }

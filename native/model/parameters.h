@@ -42,6 +42,9 @@ class Parameters {
   std::vector<Parameter>& all() { return list_; }
   const std::vector<Parameter>& all() const { return list_; }
 
+  /// A buffer for each of `which`, in one piece of memory: a device gives none of less than some mebibytes.
+  std::vector<Buffer> allocateFor(const std::vector<Parameter*>& which);
+
   /// Between rows on the host and one of the parameter's buffers, its value, gradient or moments.
   void upload(const Parameter& p, const Buffer& to, const float* from);
   void download(const Parameter& p, float* to, const Buffer& from) const;

@@ -226,7 +226,8 @@ TEST_CASE("models that are made, used and dropped leave nothing on the device, a
       CHECK_THROWS_AS(model->score({pixels.data()}, 28, 28, cancelled, [](const MapsView&) {}), Cancelled);
       emulated::limitMemory(0, emulated::held(0).memoryBytes);
       const std::vector<uint8_t> large = picture(1, 560);
-      CHECK(errorCode([&] { model->score({large.data()}, 560, 560, {}, [](const MapsView&) {}); }) == "ERR_OUT_OF_MEMORY");
+      CHECK(errorCode([&] { model->score({large.data()}, 560, 560, {}, [](const MapsView&) {}); }) ==
+            "ERR_OUT_OF_MEMORY");
       emulated::restore();
     }
   }

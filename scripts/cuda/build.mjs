@@ -23,7 +23,9 @@ export function sourcesFor(architectures) {
   const device = [...host, '-Xptxas', '-v', ...codeOptions(architectures)];
   return [
     ...filesIn('native/backend/cuda', /\.cu$/).map((source) => ({ source, options: device })),
-    ...['native/backend/backend.cpp', 'native/backend/buffer_pool.cpp'].map((source) => ({ source, options: host })),
+    ...['native/backend/backend.cpp', 'native/backend/buffer_pool.cpp', 'native/backend/host_memory.cpp'].map(
+      (source) => ({ source, options: host }),
+    ),
   ];
 }
 

@@ -1,24 +1,14 @@
-#include <cstdlib>
-
 #include "backend/cpu/cpu_backend.h"
 
 namespace dinomaly {
 namespace {
 
-constexpr size_t kAlignment = 64;
 constexpr size_t kMaxIdleBytes = size_t{1} << 30;
-
-void* takeAligned(size_t bytes) {
-  return std::aligned_alloc(kAlignment, bytes);  // the pool asks for multiples of it
-}
-void giveBack(void* block) noexcept {
-  std::free(block);
-}
 
 }  // namespace
 
 CpuBackend::CpuBackend(int threads, CpuPrecision precision)
-    : threads_(threads), pool_(std::make_shared<BufferPool>(BufferPool::Source{takeAligned, giveBack}, kMaxIdleBytes)) {
+    : threads_(threads), pool_(std::make_shared<BufferPool>(kHostMemory, kMaxIdleBytes)) {
   if (precision != CpuPrecision::int8) return;
   bytes_ = std::make_unique<Int8Weights>(threads_, [this](int64_t bytes) { return allocateBytes(bytes); });
 }

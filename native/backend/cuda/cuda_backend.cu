@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <string>
 #include <type_traits>
@@ -56,7 +57,7 @@ class CudaBackend : public Backend {
   }
 
   int64_t imagesAtOnce() const override { return kImagesAtOnce; }
-  bool keepsHidden() const override { return false; }
+  bool recomputes() const override { return true; }
   int64_t elementBytes() const override { return sizeof(T); }
 
   std::shared_ptr<void> allocateBytes(int64_t bytes) override { return recordings_.allocate(bytes); }
@@ -127,8 +128,23 @@ class CudaBackend : public Backend {
     cuda::putPatches(stream_, of(dtokens), of(dpatches), a, images, tokenCount, patchCount, dim);
   }
 
-  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override { upload(to, from, in * out); }
-  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override { download(to, from, in * out); }
+  Buffer allocateFrozenWeight(int64_t size) override {
+    return kIsFloat ? allocate(size) : frozenWeights_.allocate(size);
+  }
+  void uploadWeight(float* to, const float* from, int64_t in, int64_t out) override {
+    if (frozenWeights_.has(to)) {
+      std::copy_n(from, in * out, to);
+    } else {
+      upload(to, from, in * out);
+    }
+  }
+  void downloadWeight(float* to, const float* from, int64_t in, int64_t out) override {
+    if (frozenWeights_.has(from)) {
+      std::copy_n(from, in * out, to);
+    } else {
+      download(to, from, in * out);
+    }
+  }
 
   void linear(Element* y, const Element* x, const float* w, int64_t rows, int64_t in, int64_t out,
               const Epilogue& e) override {
@@ -301,7 +317,8 @@ class CudaBackend : public Backend {
   cuda::Products products_;
   cuda::DeviceMemory step_;
   cuda::Properties properties_ = cuda::properties();
-  cuda::RoundedWeights roundedWeights_{*this, stream_};
+  cuda::FrozenWeights frozenWeights_;
+  cuda::RoundedWeights roundedWeights_{*this, stream_, frozenWeights_};
   cuda::Trained trained_;
   std::map<std::pair<int64_t, int64_t>, Buffer> axes_;
 };

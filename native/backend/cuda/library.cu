@@ -91,7 +91,7 @@ int32_t create(const Settings* settings, Created* created, Failure* failure) noe
     auto session = std::make_unique<Session>(
         makeCudaBackend(settings->precision, settings->measure ? Choosing::timed : Choosing::first));
     const Backend& made = session->backend();
-    *created = {session.get(), made.elementBytes(), made.imagesAtOnce(), made.keepsHidden()};
+    *created = {session.get(), made.elementBytes(), made.imagesAtOnce(), made.recomputes()};
     session.release();  // destroy() takes it back
   });
 }
@@ -104,6 +104,13 @@ int32_t allocate(void* backend, Failure* failure, int64_t bytes, void** block) n
   return guarded(failure, [&] {
     Session& session = sessionOf(backend);
     *block = session.hold(session.backend().allocateBytes(bytes));
+  });
+}
+
+int32_t allocateFrozenWeight(void* backend, Failure* failure, int64_t size, void** block) noexcept {
+  return guarded(failure, [&] {
+    Session& session = sessionOf(backend);
+    *block = session.hold(session.backend().allocateFrozenWeight(size));
   });
 }
 
@@ -178,6 +185,7 @@ extern "C" __attribute__((visibility("default"))) const dinomaly::library::Inter
       cuda::destroy,
       cuda::allocate,
       cuda::release,
+      cuda::allocateFrozenWeight,
       cuda::run,
       cuda::tuning,
       cuda::memory,

@@ -74,6 +74,8 @@ void surveyDevices(library::Report& report) {
     throw Error("ERR_DEVICE_UNAVAILABLE", std::string("expected a GPU, found: ") + cudaGetErrorString(status));
   }
   report.deviceCount = std::min<int32_t>(count, library::kMostDevices);
+  int chosen = 0;  // for this thread, before each is looked at
+  check(cudaGetDevice(&chosen), "asking for the device");
   bool any = false;
   std::string found;
   for (int i = 0; i < report.deviceCount; ++i) {
@@ -82,6 +84,7 @@ void surveyDevices(library::Report& report) {
     found += std::string(i ? ", " : "") + device.name + " (compute capability " + std::to_string(device.major) + "." +
              std::to_string(device.minor) + ")";
   }
+  check(cudaSetDevice(chosen), "choosing the device again");
   if (!any) throw Error("ERR_DEVICE_UNAVAILABLE", "expected a GPU that this library holds code for, found " + found);
 }
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "backend/cuda/recorded_memory.h"
 
@@ -20,18 +19,17 @@ std::shared_ptr<void> RecordedMemory::allocate(int64_t bytes, const std::list<co
 
 std::shared_ptr<RecordedMemory::Block> RecordedMemory::find(int64_t bytes,
                                                             const std::list<const RecordedMemory*>& others) const {
-  std::shared_ptr<Block> best;
-  takeShortest(best, *this, bytes, bytes);
-  for (const RecordedMemory* other : others) takeShortest(best, *other, bytes, std::numeric_limits<int64_t>::max());
-  return best;
+  std::shared_ptr<Block> found = findOwn(bytes);
+  for (const RecordedMemory* other : others) {
+    if (!found) found = other->findOwn(bytes);
+  }
+  return found;
 }
 
-void RecordedMemory::takeShortest(std::shared_ptr<Block>& best, const RecordedMemory& from, int64_t least,
-                                  int64_t most) {
-  for (const std::shared_ptr<Block>& block : from.blocks_) {
-    if (block->held || block->bytes < least || block->bytes > most) continue;
-    if (!best || block->bytes < best->bytes) best = block;
-  }
+std::shared_ptr<RecordedMemory::Block> RecordedMemory::findOwn(int64_t bytes) const {
+  const auto fits = [bytes](const std::shared_ptr<Block>& block) { return !block->held && block->bytes == bytes; };
+  const auto found = std::find_if(blocks_.begin(), blocks_.end(), fits);
+  return found == blocks_.end() ? nullptr : *found;
 }
 
 }  // namespace dinomaly::cuda

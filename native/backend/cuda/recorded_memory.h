@@ -1,4 +1,5 @@
-// What recordings of one stream work in. They are played one after the other and hold nothing in between, so they share.
+// What recordings of one stream work in. They are played one after the other and hold nothing in between, so they
+// share.
 #pragma once
 
 #include <atomic>
@@ -11,16 +12,16 @@
 
 namespace dinomaly::cuda {
 
-/// The blocks of one recording, which are nobody else's but other recordings' while it is kept, freed or not: it goes on
-/// using their addresses. They come from the pool, and go back with the last recording and holder.
+/// The blocks of one recording, which are nobody else's but other recordings' while it is kept, freed or not: it goes
+/// on using their addresses. They come from the pool, and go back with the last recording and holder.
 class RecordedMemory {
  public:
   RecordedMemory() = default;
   RecordedMemory(const RecordedMemory&) = delete;
   RecordedMemory& operator=(const RecordedMemory&) = delete;
 
-  /// A block that nobody holds at present: of this recording, else of `others`, else from the pool. Of its own and of
-  /// others', one of just these bytes is taken before a longer one; its own longer ones are left for what is as long.
+  /// A block that nobody holds at present: of this recording, else of `others`, else from the pool. Only one of just
+  /// these bytes: the pool has those of the run before the recording, which would lie idle if longer ones were taken.
   std::shared_ptr<void> allocate(int64_t bytes, const std::list<const RecordedMemory*>& others, BufferPool& pool);
 
  private:
@@ -31,7 +32,7 @@ class RecordedMemory {
   };
 
   std::shared_ptr<Block> find(int64_t bytes, const std::list<const RecordedMemory*>& others) const;
-  static void takeShortest(std::shared_ptr<Block>& best, const RecordedMemory& from, int64_t least, int64_t most);
+  std::shared_ptr<Block> findOwn(int64_t bytes) const;
 
   std::vector<std::shared_ptr<Block>> blocks_;
 };

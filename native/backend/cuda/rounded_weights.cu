@@ -21,8 +21,13 @@ const bf16* RoundedWeights::of(const float* values, const float* scale, int64_t 
   if (!copy) {
     const int64_t size = rows * stride;
     std::shared_ptr<void> made = backend_.allocateBytes(size * static_cast<int64_t>(sizeof(bf16)));
-    launch(stream_, roundRowsKernel, blocksOf(size, kThreads), kThreads, 0, static_cast<bf16*>(made.get()), values,
-           scale, size, cols, stride);
+    Buffer brought;
+    if (frozen_.has(values)) {
+      brought = backend_.allocate(rows * cols);
+      backend_.upload(brought.get(), values, rows * cols);
+    }
+    launch(stream_, roundRowsKernel, blocksOf(size, kThreads), kThreads, 0, static_cast<bf16*>(made.get()),
+           brought ? static_cast<const float*>(brought.get()) : values, scale, size, cols, stride);
     copy = std::move(made);
   }
   return static_cast<const bf16*>(copy.get());

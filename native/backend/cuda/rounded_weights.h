@@ -6,16 +6,18 @@
 #include <tuple>
 
 #include "backend/backend.h"
+#include "backend/cuda/frozen_weights.h"
 #include "backend/cuda/launch.h"
 
 namespace dinomaly::cuda {
 
 class RoundedWeights {
  public:
-  RoundedWeights(Backend& backend, const Stream& stream) : backend_(backend), stream_(stream) {}
+  RoundedWeights(Backend& backend, const Stream& stream, const FrozenWeights& frozen)
+      : backend_(backend), stream_(stream), frozen_(frozen) {}
 
   /// (rows, cols) = scale (rows) * values, in rows of `stride` with zeros behind, made by the first call; scale may be
-  /// null. Stays where it is until clear().
+  /// null, and values frozen weights. Stays where it is until clear().
   const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols, int64_t stride);
   const bf16* of(const float* values, const float* scale, int64_t rows, int64_t cols) {
     return of(values, scale, rows, cols, cols);
@@ -29,6 +31,7 @@ class RoundedWeights {
  private:
   Backend& backend_;
   const Stream stream_;
+  const FrozenWeights& frozen_;
   using Key = std::tuple<const float*, const float*, bool>;  // values, scale, whether rows are padded
   std::map<Key, std::shared_ptr<void>> copies_;
 };

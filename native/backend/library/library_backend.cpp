@@ -55,12 +55,17 @@ class LibraryBackend : public Backend {
 
   int64_t elementBytes() const override { return handle_->created.elementBytes; }
   int64_t imagesAtOnce() const override { return handle_->created.imagesAtOnce; }
-  bool keepsHidden() const override { return handle_->created.keepsHidden != 0; }
+  bool recomputes() const override { return handle_->created.recomputes != 0; }
 
   std::shared_ptr<void> allocateBytes(int64_t bytes) override {
     void* block = nullptr;
     call(library().allocate, bytes, &block);
-    return {block, [handle = handle_](void* freed) { handle->library.release(handle->created.backend, freed); }};
+    return owned(block);
+  }
+  Buffer allocateFrozenWeight(int64_t size) override {
+    void* block = nullptr;
+    call(library().allocateFrozenWeight, size, &block);
+    return std::static_pointer_cast<float>(owned(block));
   }
   std::string tuning() override {
     std::string text;
@@ -199,6 +204,9 @@ class LibraryBackend : public Backend {
 
  private:
   const Interface& library() const { return handle_->library; }
+  std::shared_ptr<void> owned(void* block) const {
+    return {block, [handle = handle_](void* freed) { handle->library.release(handle->created.backend, freed); }};
+  }
 
   template <typename... Parameters, typename... Arguments>
   void call(int32_t (*function)(void*, Failure*, Parameters...), const Arguments&... arguments) {

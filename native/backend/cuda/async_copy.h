@@ -31,6 +31,21 @@ class AsyncCopies {
     asm volatile("cp.async.wait_all;" : : : "memory");
 #endif
   }
+
+  /// What was started since the last call, possibly nothing, is a group.
+  __device__ __forceinline__ void endGroup() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" : : : "memory");
+#endif
+  }
+
+  /// For all groups but the kLater that ended last.
+  template <int kLater>
+  __device__ __forceinline__ void waitForGroup() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" : : "n"(kLater) : "memory");
+#endif
+  }
 };
 
 }  // namespace dinomaly::cuda

@@ -1,4 +1,4 @@
-// async_copy.h on the host. Between start() and wait() the destination holds NaN, so that reading it too early shows,
+// async_copy.h on the host. Between start() and the wait the destination holds NaN, so that reading it too early shows,
 // and copying over what others still read as well.
 #pragma once
 
@@ -16,18 +16,14 @@ class AsyncCopies {
     }
     if (count_ == kMost) throw std::logic_error("too many asynchronous copies at once for the emulation");
     std::memset(to, 0xFF, kBytes);
-    copies_[count_++] = {to, inside ? from : nullptr};
+    copies_[count_++] = {to, inside ? from : nullptr, group_};
   }
 
-  void wait() {
-    for (int i = 0; i < count_; ++i) {
-      if (copies_[i].from) {
-        std::memcpy(copies_[i].to, copies_[i].from, kBytes);
-      } else {
-        std::memset(copies_[i].to, 0, kBytes);
-      }
-    }
-    count_ = 0;
+  void wait() { finishBefore(group_ + 1); }
+  void endGroup() { ++group_; }
+  template <int kLater>
+  void waitForGroup() {
+    finishBefore(group_ - kLater);
   }
 
  private:
@@ -36,9 +32,26 @@ class AsyncCopies {
   struct Copy {
     void* to;
     const void* from;
+    int group;
   };
+
+  void finishBefore(int group) {
+    int left = 0;
+    for (int i = 0; i < count_; ++i) {
+      const Copy& copy = copies_[i];
+      if (copy.group >= group) {
+        copies_[left++] = copy;
+      } else if (copy.from) {
+        std::memcpy(copy.to, copy.from, kBytes);
+      } else {
+        std::memset(copy.to, 0, kBytes);
+      }
+    }
+    count_ = left;
+  }
+
   Copy copies_[kMost];
-  int count_ = 0;
+  int count_ = 0, group_ = 0;
 };
 
 }  // namespace dinomaly::cuda

@@ -63,6 +63,48 @@ inline void multiplyLanes(unsigned char* bytes) {
   std::memcpy(bytes, lanes, sizeof lanes);
 }
 
+/// The same of m16n8k8 of TF32.
+inline Element elementOfTf32A(unsigned lane, unsigned i) {
+  return {lane / 4 + i % 2 * 8, lane % 4 + i / 2 * 4};
+}
+inline Element elementOfTf32B(unsigned lane, unsigned i) {
+  return {lane % 4 + i * 4, lane / 4};
+}
+
+/// Tensor cores leave out the bits that a TF32 does not have.
+inline float tf32Of(uint32_t bits) {
+  return cuda::__uint_as_float(bits & 0xFFFFE000u);
+}
+
+inline void multiplyTf32Lanes(unsigned char* bytes) {
+  float a[16][8], b[8][8], c[16][8];
+  MmaLane lanes[kWarpSize];
+  std::memcpy(lanes, bytes, sizeof lanes);
+  for (unsigned lane = 0; lane < kWarpSize; ++lane) {
+    for (unsigned i = 0; i < 4; ++i) {
+      const Element ofA = elementOfTf32A(lane, i), ofC = elementOfC(lane, i);
+      a[ofA.row][ofA.column] = tf32Of(lanes[lane].a[i]);
+      c[ofC.row][ofC.column] = lanes[lane].c[i];
+    }
+    for (unsigned i = 0; i < 2; ++i) {
+      const Element ofB = elementOfTf32B(lane, i);
+      b[ofB.row][ofB.column] = tf32Of(lanes[lane].b[i]);
+    }
+  }
+  for (unsigned row = 0; row < 16; ++row) {
+    for (unsigned k = 0; k < 8; ++k) {
+      for (unsigned column = 0; column < 8; ++column) c[row][column] += a[row][k] * b[k][column];
+    }
+  }
+  for (unsigned lane = 0; lane < kWarpSize; ++lane) {
+    for (unsigned i = 0; i < 4; ++i) {
+      const Element at = elementOfC(lane, i);
+      lanes[lane].c[i] = c[at.row][at.column];
+    }
+  }
+  std::memcpy(bytes, lanes, sizeof lanes);
+}
+
 struct MatrixLane {
   const unsigned char* row;
   uint32_t loaded[4];
@@ -94,17 +136,24 @@ void load(uint32_t (&loaded)[4], const void* row) {
   std::memcpy(loaded, lanes[threadLane()].loaded, sizeof loaded);
 }
 
+inline void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], void (*combine)(unsigned char*)) {
+  MmaLane lane, lanes[kWarpSize];
+  std::memcpy(lane.c, c, sizeof c);
+  std::memcpy(lane.a, a, sizeof a);
+  std::memcpy(lane.b, b, sizeof b);
+  meetWarp(cuda::kAllLanes, &lane, sizeof lane, combine, reinterpret_cast<unsigned char*>(lanes));
+  std::memcpy(c, lanes[threadLane()].c, sizeof c);
+}
+
 }  // namespace dinomaly::emulated
 
 namespace dinomaly::cuda {
 
 inline void mma16816(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  emulated::MmaLane lane, lanes[emulated::kWarpSize];
-  std::memcpy(lane.c, c, sizeof c);
-  std::memcpy(lane.a, a, sizeof a);
-  std::memcpy(lane.b, b, sizeof b);
-  emulated::meetWarp(kAllLanes, &lane, sizeof lane, emulated::multiplyLanes, reinterpret_cast<unsigned char*>(lanes));
-  std::memcpy(c, lanes[emulated::threadLane()].c, sizeof c);
+  emulated::multiply(c, a, b, emulated::multiplyLanes);
+}
+inline void mma1688(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  emulated::multiply(c, a, b, emulated::multiplyTf32Lanes);
 }
 
 inline void loadMatrices(uint32_t (&loaded)[4], const bf16* row) {

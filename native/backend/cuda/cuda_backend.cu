@@ -201,13 +201,18 @@ class CudaBackend : public Backend {
   }
   void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                        int64_t headDim) override {
-    const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim));
-    cuda::linearAttention(stream_, of(y), scratch.get(), of(qkv), images, tokens, heads, headDim);
+    const cuda::LinearAttentionKernel kernel =
+        cuda::linearAttentionKernelFor<T>({of(y), of(qkv)}, headDim, properties_.computeMajor);
+    const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim, kernel));
+    cuda::linearAttention(stream_, of(y), scratch.get(), of(qkv), images, tokens, heads, headDim, kernel);
   }
   void linearAttentionGradient(Element* dqkv, const Element* dy, const Element* qkv, int64_t images, int64_t tokens,
                                int64_t heads, int64_t headDim) override {
-    const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim));
-    cuda::linearAttentionGradient(stream_, of(dqkv), scratch.get(), of(dy), of(qkv), images, tokens, heads, headDim);
+    const cuda::LinearAttentionKernel kernel =
+        cuda::linearAttentionKernelFor<T>({of(dqkv), of(dy), of(qkv)}, headDim, properties_.computeMajor);
+    const Buffer scratch = allocate(cuda::linearAttentionScratch(images, tokens, heads, headDim, kernel));
+    cuda::linearAttentionGradient(stream_, of(dqkv), scratch.get(), of(dy), of(qkv), images, tokens, heads, headDim,
+                                  kernel);
   }
 
   void cosineDistance(float* distance, const Element* e, const Element* d, int64_t rows, int64_t dim) override {

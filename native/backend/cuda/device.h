@@ -63,6 +63,17 @@ __device__ __forceinline__ bf16 fromFloat<bf16>(float x) {
 #endif
 }
 
+/// 2^x within 2 units of the last place; 0 below 2^-126.
+__device__ __forceinline__ float exp2Approx(float x) {
+#if defined(__CUDACC__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
 /// kCount values that are loaded and stored in one go, 16 bytes at most.
 template <typename T, int kCount>
 struct alignas(sizeof(T) * kCount) Pack {

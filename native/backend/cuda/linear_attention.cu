@@ -6,7 +6,11 @@
 //   dv = k dkv, dk = (v dkv^T + dsum) phi'.
 // What is summed over tokens, a "state" of (d,d) and (d) (kv and sum, or dkv and dsum), is summed over chunks of tokens
 // in a block each, and joined in the order of chunks. How many chunks depends on the number of tokens alone.
+#include <algorithm>
+#include <type_traits>
+
 #include "backend/cuda/linear_attention.h"
+#include "backend/cuda/linear_attention_tensor.h"
 
 namespace dinomaly::cuda {
 namespace {
@@ -535,8 +539,21 @@ void withLaunches(Stream stream, float* scratch, const T* qkv, bool aligned, int
 }  // namespace
 
 template <typename T>
+LinearAttentionKernel linearAttentionKernelFor(std::initializer_list<const T*> tensors, int64_t headDim,
+                                               int computeMajor) {
+  const bool aligned = std::all_of(tensors.begin(), tensors.end(), onSixteenBytes);
+  return std::is_same_v<T, bf16> && headDim == kTensorHeadDim && computeMajor >= 8 && aligned
+             ? LinearAttentionKernel::tensorCores
+             : LinearAttentionKernel::plain;
+}
+
+template <typename T>
 void linearAttention(Stream stream, T* y, float* scratch, const T* qkv, int64_t images, int64_t tokens, int64_t heads,
-                     int64_t headDim) {
+                     int64_t headDim, LinearAttentionKernel kernel) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (kernel == LinearAttentionKernel::tensorCores)
+      return tensorLinearAttention(stream, y, qkv, images, tokens, heads);
+  }
   const bool aligned = onSixteenBytes(y) && onSixteenBytes(qkv);
   withLaunches(stream, scratch, qkv, aligned, images, tokens, heads, headDim, [&](auto launches) {
     launches.keyValue();
@@ -546,7 +563,12 @@ void linearAttention(Stream stream, T* y, float* scratch, const T* qkv, int64_t 
 
 template <typename T>
 void linearAttentionGradient(Stream stream, T* dqkv, float* scratch, const T* dy, const T* qkv, int64_t images,
-                             int64_t tokens, int64_t heads, int64_t headDim) {
+                             int64_t tokens, int64_t heads, int64_t headDim, LinearAttentionKernel kernel) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (kernel == LinearAttentionKernel::tensorCores) {
+      return tensorLinearAttentionGradient(stream, dqkv, dy, qkv, images, tokens, heads);
+    }
+  }
   const bool aligned = onSixteenBytes(dqkv) && onSixteenBytes(dy) && onSixteenBytes(qkv);
   withLaunches(stream, scratch, qkv, aligned, images, tokens, heads, headDim, [&](auto launches) {
     launches.keyValue();
@@ -555,15 +577,21 @@ void linearAttentionGradient(Stream stream, T* dqkv, float* scratch, const T* dy
   });
 }
 
-int64_t linearAttentionScratch(int64_t images, int64_t tokens, int64_t heads, int64_t headDim) {
+int64_t linearAttentionScratch(int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
+                               LinearAttentionKernel kernel) {
+  if (kernel == LinearAttentionKernel::tensorCores) return 0;
   return images * heads * (1 + chunksOf(tokens)) * (headDim <= 64 ? kStateFloats<64> : kStateFloats<128>);
 }
 
-template void linearAttention(Stream, float*, float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void linearAttention(Stream, bf16*, float*, const bf16*, int64_t, int64_t, int64_t, int64_t);
+template LinearAttentionKernel linearAttentionKernelFor(std::initializer_list<const float*>, int64_t, int);
+template LinearAttentionKernel linearAttentionKernelFor(std::initializer_list<const bf16*>, int64_t, int);
+template void linearAttention(Stream, float*, float*, const float*, int64_t, int64_t, int64_t, int64_t,
+                              LinearAttentionKernel);
+template void linearAttention(Stream, bf16*, float*, const bf16*, int64_t, int64_t, int64_t, int64_t,
+                              LinearAttentionKernel);
 template void linearAttentionGradient(Stream, float*, float*, const float*, const float*, int64_t, int64_t, int64_t,
-                                      int64_t);
+                                      int64_t, LinearAttentionKernel);
 template void linearAttentionGradient(Stream, bf16*, float*, const bf16*, const bf16*, int64_t, int64_t, int64_t,
-                                      int64_t);
+                                      int64_t, LinearAttentionKernel);
 
 }  // namespace dinomaly::cuda

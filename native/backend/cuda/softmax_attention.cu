@@ -10,17 +10,6 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 
-/// 2^x within 2 units of the last place; 0 below 2^-126.
-__device__ __forceinline__ float exp2Approx(float x) {
-#if defined(__CUDACC__)
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return exp2f(x);
-#endif
-}
-
 /// What a block works on: some queries of one head of one image.
 struct Place {
   int64_t image;

@@ -358,13 +358,13 @@ __global__ void __launch_bounds__(kThreads, 2) tensorOutputKernel(bf16* y, const
   const bf16* const q = head.of(qkv);
   const int dim = static_cast<int>(head.dim), stride = 3 * dim;
   AsyncCopies copies;
+  State state = {};
   {
     Steps<2> keys(copies, tiles, {{q + dim, stride}, {q + 2 * dim, stride}}, tokens);
-    State state = {};
     sumKeysAndValues(state, keys, tokens);
-    joinStates<Order::factors>(kv, sums, state);
   }
-  Steps<1> steps(copies, tiles, {{q, stride}}, tokens);
+  Steps<1> steps(copies, tiles, {{q, stride}}, tokens);  // on their way while states are joined
+  joinStates<Order::factors>(kv, sums, state);
   Factors factors;
   loadFactors<false>(factors, kv);
   // sum as one more product's columns: what TF32 keeps of it in the even ones, and the rest in the odd ones.
@@ -488,7 +488,7 @@ __device__ __forceinline__ void sumQueries(State& state, Steps<2>& steps, bf16* 
 }
 
 // dqkv, shaped as qkv. A block reads q and dy once, v twice and k three times, of which all but the first should come
-// from the second-level cache, and writes dq, dk and dv: 1280 bytes a token and head (1664 with what is read again) for
+// from the second-level cache, and writes dq, dk and dv: 896 bytes a token and head (1280 with what is read again) for
 // 40960 flops; no other memory. kv and then dkv are in shared memory; a warp has one of them in registers as well, as
 // its sums or as factors.
 __global__ void __launch_bounds__(kThreads, 2)
@@ -503,21 +503,22 @@ __global__ void __launch_bounds__(kThreads, 2)
   bf16* const dq = head.of(dqkv);
   const Rows ofKeys = {q + dim, stride}, ofValues = {q + 2 * dim, stride};
   AsyncCopies copies;
+  State state = {};
   {
     Steps<2> keys(copies, tiles, {ofKeys, ofValues}, tokens);
-    State state = {};
     sumKeysAndValues(state, keys, tokens);
-    joinStates<Order::left>(shared, sums, state);
   }
   {
+    // On their way while states are joined.
     Steps<2> queries(copies, tiles, {{q, stride}, {dy + head.row * dim + head.channel, dim}}, tokens);
-    State state = {};
+    joinStates<Order::left>(shared, sums, state);
+    state = {};
     sumQueries(state, queries, dq, stride, shared, sums, tokens);
-    joinStates<Order::factors>(shared, sums, state);
   }
   Factors factors;
   {  // dv = k dkv
     Steps<1> steps(copies, tiles, {ofKeys}, tokens);
+    joinStates<Order::factors>(shared, sums, state);
     loadFactors<false>(factors, shared);
     int slot = 0;
 #pragma unroll 1

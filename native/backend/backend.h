@@ -160,7 +160,6 @@ class Backend {
   /// phi = elu + 1: y = phi(q) (phi(k)^T v) / (phi(q) . sum phi(k)) (paper, 3.3).
   virtual void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                                int64_t headDim) = 0;
-  /// In place allowed (dqkv = qkv).
   virtual void linearAttentionGradient(Element* dqkv, const Element* dy, const Element* qkv, int64_t images,
                                        int64_t tokens, int64_t heads, int64_t headDim) = 0;
 

@@ -119,10 +119,11 @@ void Block::backward(Backend& backend, const Activations& dx, Shape shape, const
   backend.layerNormGradient(dx.get(), norm2_.weight->gradient.get(), norm2_.bias->gradient.get(), dn.get(), t.x1.get(),
                             t.mean2.get(), t.rstd2.get(), norm2_.weight->value.get(), rows, d);
   cancel.check();
-  const Activations mixed = t.mixed ? t.mixed : n, &dqkv = t.qkv;
+  const Activations mixed = t.mixed ? t.mixed : n;
   if (!t.mixed) backend.linearAttention(mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   proj_.weightGradient(backend, dx.get(), mixed.get(), rows);
   proj_.inputGradient(backend, dn.get(), dx.get(), rows);
+  const Activations dqkv = backend.allocateActivations(rows * 3 * d);
   backend.linearAttentionGradient(dqkv.get(), dn.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   cancel.check();
   normalise(backend, norm1_, n.get(), nullptr, nullptr, t.x.get(), rows);

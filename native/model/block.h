@@ -56,7 +56,7 @@ class Block {
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
-  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input. The tape is spent.
+  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
   void backward(Backend& backend, const Activations& dx, Shape shape, const Tape& tape,
                 const CancelToken& cancel) const;
 

@@ -67,17 +67,6 @@ Case linearGradient(const Shape& s) {
   return c;
 }
 
-Case linearGradientInPlace(const Shape& s) {
-  Case c = linearGradient(s);
-  c.operation += " in place";
-  c.operands = {activations(Access::update, s.rows() * 3 * s.dim(), kPeaked),
-                activations(Access::read, s.rows() * s.dim())};
-  c.run = [s](Backend& b, const Placed& p) {
-    b.linearAttentionGradient(p.e(0), p.e(1), p.e(0), s.images, s.tokens, s.heads, s.headDim);
-  };
-  return c;
-}
-
 }  // namespace
 
 Cases attentionCases() {
@@ -90,14 +79,13 @@ Cases attentionCases() {
     all.push_back(softmax(s));
     all.push_back(linear(s));
     all.push_back(linearGradient(s));
-    all.push_back(linearGradientInPlace(s));
   }
   return all;
 }
 
 Cases attentionCases(const Network& n) {
   const Shape s{n.images, n.tokens(), n.heads, n.dim / n.heads};
-  return {scored(n.encoderBlocks, softmax(s)), scored(n.decoderBlocks, linear(s)), linearGradientInPlace(s)};
+  return {scored(n.encoderBlocks, softmax(s)), scored(n.decoderBlocks, linear(s)), linearGradient(s)};
 }
 
 }  // namespace dinomaly::table

@@ -45,7 +45,8 @@ void check(const Shape& s, AttentionKernel kernel, float tolerance, float queryS
 
 constexpr float kExact = 1e-5f;
 constexpr float kRounded = 4e-3f;  // half a step of bfloat16, of the result and of every share
-constexpr AttentionKernel kTensorKernels[] = {AttentionKernel::tensorCores, AttentionKernel::tensorCoresWide};
+constexpr AttentionKernel kTensorKernels[] = {AttentionKernel::tensor16x4, AttentionKernel::tensor16x5,
+                                              AttentionKernel::tensor16x6, AttentionKernel::tensor32x4};
 
 }  // namespace
 
@@ -54,8 +55,11 @@ TEST_CASE("CUDA's softmax attention on tensor cores agrees with plain loops") {
     for (const int64_t tokens : {1, 5, 64, 65}) {
       for (const int64_t heads : {1, 2, 3}) check<bf16>({2, tokens, heads, 64}, kernel, kRounded);
     }
-    for (const int64_t tokens : {15, 17, 128}) check<bf16>({1, tokens, 1, 64}, kernel, kRounded);
+    for (const int64_t tokens : {15, 16, 17, 31, 32, 33, 80, 81, 96, 97, 127, 128, 129, 160, 161, 192, 193}) {
+      check<bf16>({1, tokens, 1, 64}, kernel, kRounded);
+    }
     check<bf16>({1, 202, 3, 64}, kernel, kRounded);
+    check<bf16>({1, 405, 1, 64}, kernel, kRounded);  // more tiles than the ring has places
   }
 }
 
@@ -75,28 +79,52 @@ TEST_CASE("CUDA's softmax attention with plain products agrees with plain loops"
 TEST_CASE("CUDA's softmax attention stays finite where one key takes all") {
   const Shape shape = {1, 130, 1, 64};
   check<float>(shape, AttentionKernel::plain, 1e-4f, 100);  // the products, up to 1000, are rounded to 2^-14
-  for (const AttentionKernel kernel : kTensorKernels) check<bf16>(shape, kernel, kRounded, 100);
+  for (const AttentionKernel kernel : kTensorKernels) {
+    for (const float queryScale : {30.0f, 100.0f}) check<bf16>(shape, kernel, kRounded, queryScale);
+  }
 }
 
-TEST_CASE("CUDA's softmax attention gives an image the same bits alone, among others and in wider blocks") {
+TEST_CASE("CUDA's softmax attention on tensor cores takes products far above those of the first keys") {
+  const Shape shape = {2, 70, 2, 64};
+  const int64_t dim = shape.heads * shape.headDim;
+  std::vector<float> values = floats(input<bf16>(shape, 100));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t token = static_cast<int64_t>(i) / (3 * dim) % shape.tokens,
+                  channel = static_cast<int64_t>(i) % (3 * dim);
+    if (channel < 2 * dim && token < 16) values[i] *= 0.01f;  // all queries but the first pass float's end elsewhere
+  }
+  const std::vector<bf16> qkv = as<bf16>(values);
+  std::vector<float> expected(static_cast<size_t>(shape.images * shape.tokens * dim));
+  makePlainBackend()->softmaxAttention(expected.data(), floats(qkv).data(), shape.images, shape.tokens, shape.heads,
+                                       shape.headDim);
+  for (const AttentionKernel kernel : kTensorKernels) {
+    const std::vector<bf16> y = inEveryOrder<bf16>([&] { return compute(qkv, shape, kernel); });
+    CHECK(difference(floats(y), expected) <= kRounded);
+  }
+}
+
+TEST_CASE("CUDA's softmax attention gives an image the same bits alone, among others and in blocks of any size") {
   const Shape three = {3, 150, 2, 64}, one = {1, 150, 2, 64};
-  const std::vector<bf16> qkv = input<bf16>(three, 6);
+  const std::vector<bf16> qkv = input<bf16>(three, 60);  // with queries that are done anew among the others
   const size_t part = qkv.size() / 3;
   const auto offset = static_cast<std::ptrdiff_t>(2 * part);
   const std::vector<bf16> last(qkv.begin() + offset, qkv.end());
-  const std::vector<float> all = floats(compute(qkv, three, AttentionKernel::tensorCoresWide));
-  const std::vector<float> alone = floats(compute(last, one, AttentionKernel::tensorCores));
-  CHECK(std::vector<float>(all.end() - static_cast<std::ptrdiff_t>(alone.size()), all.end()) == alone);
+  const std::vector<bf16> all = compute(qkv, three, AttentionKernel::tensor32x4);
+  for (const AttentionKernel kernel : kTensorKernels) {
+    const std::vector<bf16> alone = compute(last, one, kernel);
+    CHECK(sameBits({all.end() - static_cast<std::ptrdiff_t>(alone.size()), all.end()}, alone));
+  }
 }
 
 TEST_CASE("CUDA's softmax attention takes the kernel that the device and the shape allow") {
   CHECK(attentionKernelFor<float>(16, 789, 12, 64, 9, 132) == AttentionKernel::plain);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 7, 132) == AttentionKernel::plain);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 32, 9, 132) == AttentionKernel::plain);
-  CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, 9, 132) == AttentionKernel::tensorCores);
-  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 9, 132) == AttentionKernel::tensorCoresWide);
+  CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, 9, 132) == AttentionKernel::tensor16x5);  // 120 blocks, a round
+  CHECK(attentionKernelFor<bf16>(1, 789, 6, 64, 9, 132) == AttentionKernel::tensor16x4);
+  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 9, 132) == AttentionKernel::tensor32x4);
   const std::vector<float> qkv(3 * 129);
   std::vector<float> y(129);
   CHECK_THROWS(softmaxAttention(Stream(), y.data(), qkv.data(), 1, 1, 1, 129, AttentionKernel::plain));
-  CHECK_THROWS(softmaxAttention(Stream(), y.data(), qkv.data(), 1, 1, 1, 64, AttentionKernel::tensorCores));
+  CHECK_THROWS(softmaxAttention(Stream(), y.data(), qkv.data(), 1, 1, 1, 64, AttentionKernel::tensor16x4));
 }

@@ -7,9 +7,12 @@
 namespace dinomaly::cuda {
 
 enum class AttentionKernel {
-  plain,           // T float or bf16, head sizes up to 128, any device
-  tensorCores,     // bf16, head size 64, compute capability 8.0 and newer: 64 queries a block
-  tensorCoresWide  // the same with 128 queries a block, and the same bits
+  plain,  // T float or bf16, head sizes up to 128, any device
+  // bf16, head size 64, compute capability 8.0 and newer: queries of a warp x warps of a block; all give the same bits
+  tensor16x4,
+  tensor16x5,
+  tensor16x6,
+  tensor32x4
 };
 
 constexpr int64_t kMaxHeadDim = 128;
@@ -20,8 +23,7 @@ AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads
                                    int processors);
 
 /// y (B*N, D) = softmax(q k^T / sqrt(d)) v from qkv (B*N, 3*D), channels ordered [3][H][d]; both aligned to 16 bytes.
-/// An image gives the same bits alone or among others. Throws ERR_DEVICE_UNAVAILABLE for
-/// larger heads.
+/// An image gives the same bits alone or among others. Throws ERR_DEVICE_UNAVAILABLE for larger heads.
 template <typename T>
 void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
                       AttentionKernel kernel);

@@ -122,6 +122,7 @@ TEST_CASE("CUDA's softmax attention takes the kernel that the device and the sha
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 32, 9, 132) == AttentionKernel::plain);
   CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, 9, 132) == AttentionKernel::tensor16x5);  // 120 blocks, a round
   CHECK(attentionKernelFor<bf16>(1, 789, 6, 64, 9, 132) == AttentionKernel::tensor16x4);
+  CHECK(attentionKernelFor<bf16>(2, 789, 12, 64, 9, 132) == AttentionKernel::tensor16x5);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 9, 132) == AttentionKernel::tensor32x4);
   const std::vector<float> qkv(3 * 129);
   std::vector<float> y(129);

@@ -224,20 +224,20 @@ void launchTensor(Stream stream, bf16* y, const bf16* qkv, int64_t images, int t
          tensor::kShared, y, qkv, tokens, heads, scale);
 }
 
-/// Cycles that a multiprocessor of 8.0 and newer takes for 64 keys, by count and not measured: 512 bytes of shared
-/// memory in 4 cycles, a product m16n8k16 in 6.4 of one of four tensor cores. A warp reads each tile of K and V.
+/// Counts cycles for 64 keys, none of them measured: what shared memory takes is 4 for 512 bytes, the rest is what the
+/// loop's instructions for 9.0 take when one warp or more of a scheduler's wait for each other and for its tensor core.
 struct TensorVariant {
   AttentionKernel kernel;
   int sets, warps;
 
   int64_t queries() const { return 16 * sets * warps; }
-  /// Of each of many blocks at once.
-  int64_t cyclesAmongOthers() const {
-    const int sharedMemory = 128 * warps + 128, products = 410 * sets * ((warps + 3) / 4);
-    return std::max(sharedMemory, products);
+  /// Of a multiprocessor with that many blocks.
+  int64_t cycles(int64_t blocks) const {
+    const int64_t alone = sets == 1 ? 800 : 1250, amongOthers = sets == 1 ? 580 : 1000;
+    const int64_t scheduler = blocksOf(blocks * warps, 4) * amongOthers;
+    const int64_t sharedMemory = blocks * (128 * warps + 128);
+    return std::max({alone, scheduler, sharedMemory});
   }
-  /// Of one block alone, which waits for each step's products.
-  int64_t cyclesAlone() const { return 1000 * sets / 2 + 100; }
 };
 
 constexpr TensorVariant kTensorVariants[] = {{AttentionKernel::tensor32x4, 2, 4},
@@ -254,8 +254,8 @@ AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads
   AttentionKernel best = AttentionKernel::plain;
   int64_t least = INT64_MAX;
   for (const TensorVariant& variant : kTensorVariants) {
-    const int64_t blocks = blocksOf(blocksFor(images, tokens, heads, variant.queries()), processors);  // of the busiest
-    const int64_t cycles = std::max(variant.cyclesAlone(), blocks * variant.cyclesAmongOthers());
+    const int64_t blocks = blocksFor(images, tokens, heads, variant.queries());
+    const int64_t cycles = variant.cycles(blocksOf(blocks, processors));
     if (cycles < least) {
       least = cycles;
       best = variant.kernel;

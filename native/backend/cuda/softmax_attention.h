@@ -1,5 +1,6 @@
-// Softmax attention without an N x N matrix: keys pass by in tiles, and each query keeps a running maximum and sum
-// (Milakov and Gimelshein 2018; Dao et al. 2022). T: float or bf16, of qkv and y; all sums are float.
+// Softmax attention without an N x N matrix: keys pass by in tiles, and each query keeps a running sum and, but for
+// tensor cores, maximum (Milakov and Gimelshein 2018; Dao et al. 2022). T: float or bf16, of qkv and y; all sums are
+// float.
 #pragma once
 
 #include "backend/cuda/launch.h"

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "backend/cuda/elementwise.h"
+#include "backend/cuda/gelu.h"
 #include "core/philox.h"
 
 namespace dinomaly::cuda {
@@ -9,20 +11,6 @@ namespace {
 
 constexpr unsigned kThreads = 128;
 constexpr int kPacks = 2;  // that a thread has in flight for each tensor
-
-struct Gelu {
-  __device__ __forceinline__ float operator()(float x) const {
-    return 0.5f * x * (1.0f + erff(x * 0.707106781f));  // 1 / sqrt(2)
-  }
-};
-
-struct GeluGradient {
-  __device__ __forceinline__ float operator()(float dy, float x) const {
-    const float distribution = 0.5f + 0.5f * erff(x * 0.707106781f);
-    const float density = 0.398942280f * expf(-0.5f * x * x);  // 1 / sqrt(2 pi)
-    return dy * (distribution + x * density);
-  }
-};
 
 struct Convert {
   __device__ __forceinline__ float operator()(float x) const { return x; }
@@ -51,7 +39,7 @@ struct Share {
 
 // y (size) = function(x). A block takes kThreads * kPacks packs of kCount neighbours: 16 bytes of the wider type, or
 // one element for tensors that do not begin on a pack's boundary. kPacks loads a thread keep enough bytes in flight to
-// fill the memory's bus. Reads and writes size elements once; gelu in bf16 computes for about as long as that takes.
+// fill the memory's bus. Reads and writes size elements once: bound by memory alone (gelu.h).
 template <int kCount, typename To, typename From, typename Function>
 __global__ void __launch_bounds__(kThreads) mapKernel(To* y, const From* x, int64_t size, Function function) {
   const Share<kCount> share(size);
@@ -137,58 +125,81 @@ __global__ void __launch_bounds__(kThreads)
 
 constexpr int kWords = 4;  // that one Philox counter gives
 constexpr unsigned kDropoutRows = 4;
-constexpr int64_t kRowPacks = 4 * kWarp;  // of a row that one warp takes
+constexpr int kRowPacks = 4;  // of a row that one thread takes
+constexpr int64_t kWarpPacks = kRowPacks * int64_t{kWarp};
 
-// Dropout over (rows,dim). A warp takes kRowPacks packs of one row, so that no thread divides to find its row;
-// kDropoutRows rows a block, numbered by blockIdx.x, and blockIdx.y is the part of the rows. A thread makes kCount
-// neighbours at a time from one Philox counter for each four of them. Reads and writes rows * dim elements once and
-// stores no mask; some 40 instructions an element, most of them the words'. kPacked: rows begin at multiples of 16
-// bytes.
+// Dropout over (rows,dim). A warp takes kWarpPacks packs of one row, so that no thread divides to find its row;
+// kDropoutRows rows a block, numbered by blockIdx.x, and blockIdx.y is the part of the rows. A thread loads all of its
+// packs at once, kCount neighbours each, computes the rounds' keys once for them, and draws four elements from one
+// Philox counter; kept are those whose word is `least` at least. Reads and writes rows * dim elements once and stores
+// no mask; some 25 instructions an element, most of them the words', which take nearly as long as memory does in bf16.
+// kPacked: rows begin at multiples of 16 bytes.
 template <bool kPacked, typename T>
 __global__ void __launch_bounds__(kDropoutRows* kWarp)
-    dropoutKernel(T* y, const T* x, int64_t rows, int64_t dim, float rate, float keep, uint32_t place,
+    dropoutKernel(T* y, const T* x, int64_t rows, int64_t dim, uint32_t least, float keep, uint32_t place,
                   const Step* step) {
   constexpr int kCount = kPackSize<T>, kCounters = kCount / kWords;
   const int64_t row = blockIdx.x * int64_t{kDropoutRows} + threadIdx.x / kWarp;
   if (row >= rows) return;
-  const uint64_t seed = step->numbers.seed;
-  const uint32_t iteration = step->numbers.iteration;
-  const int64_t end = min((dim + kCount - 1) / kCount, (blockIdx.y + int64_t{1}) * kRowPacks);
-  for (int64_t pack = blockIdx.y * kRowPacks + threadIdx.x % kWarp; pack < end; pack += kWarp) {
-    const int64_t begin = row * dim + pack * kCount, count = dim - pack * kCount;
-    Pack<T, kCount> values;
+  const auto first = static_cast<unsigned>(blockIdx.y * kWarpPacks) + threadIdx.x % kWarp;
+  const auto packs = static_cast<unsigned>((dim + kCount - 1) / kCount);
+  const T* const in = x + row * dim;
+  T* const out = y + row * dim;
+  Pack<T, kCount> values[kRowPacks] = {};
+#pragma unroll
+  for (int p = 0; p < kRowPacks; ++p) {
+    const unsigned pack = first + p * kWarp;
+    if (pack >= packs) continue;
     if (kPacked) {
-      values = *reinterpret_cast<const Pack<T, kCount>*>(x + begin);
-    } else {
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) values.values[i] = i < count ? x[begin + i] : fromFloat<T>(0.0f);
-    }
-#pragma unroll
-    for (int c = 0; c < kCounters; ++c) {
-      uint32_t words[kWords] = {static_cast<uint32_t>(pack * kCounters + c), static_cast<uint32_t>(row), iteration,
-                                place};
-      uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
-#pragma unroll
-      for (int round = 0; round < kPhiloxRounds; ++round) {
-        philoxRound(words[0], words[1], words[2], words[3], key0, key1);
-        key0 += kPhiloxKeyStep0;
-        key1 += kPhiloxKeyStep1;
-      }
-#pragma unroll
-      for (int i = 0; i < kWords; ++i) {
-        T& value = values.values[c * kWords + i];
-        value = fromFloat<T>(uniform(words[i]) >= rate ? toFloat(value) * keep : 0.0f);
-      }
-    }
-    if (kPacked) {
-      *reinterpret_cast<Pack<T, kCount>*>(y + begin) = values;
+      values[p] = reinterpret_cast<const Pack<T, kCount>*>(in)[pack];
     } else {
 #pragma unroll
       for (int i = 0; i < kCount; ++i) {
-        if (i < count) y[begin + i] = values.values[i];
+        const int64_t at = int64_t{pack} * kCount + i;
+        if (at < dim) values[p].values[i] = in[at];
       }
     }
   }
+  const uint64_t seed = step->numbers.seed;
+  const uint32_t iteration = step->numbers.iteration;
+  uint32_t keys0[kPhiloxRounds], keys1[kPhiloxRounds];
+#pragma unroll
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    keys0[round] = static_cast<uint32_t>(seed) + static_cast<uint32_t>(round) * kPhiloxKeyStep0;
+    keys1[round] = static_cast<uint32_t>(seed >> 32) + static_cast<uint32_t>(round) * kPhiloxKeyStep1;
+  }
+#pragma unroll
+  for (int p = 0; p < kRowPacks; ++p) {
+    const unsigned pack = first + p * kWarp;
+    if (pack >= packs) return;
+#pragma unroll
+    for (int c = 0; c < kCounters; ++c) {
+      uint32_t words[kWords] = {pack * kCounters + c, static_cast<uint32_t>(row), iteration, place};
+#pragma unroll
+      for (int round = 0; round < kPhiloxRounds; ++round) {
+        philoxRound(words[0], words[1], words[2], words[3], keys0[round], keys1[round]);
+      }
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) {
+        T& value = values[p].values[c * kWords + i];
+        value = fromFloat<T>(words[i] >= least ? toFloat(value) * keep : 0.0f);
+      }
+    }
+    if (kPacked) {
+      reinterpret_cast<Pack<T, kCount>*>(out)[pack] = values[p];
+    } else {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        const int64_t at = int64_t{pack} * kCount + i;
+        if (at < dim) out[at] = values[p].values[i];
+      }
+    }
+  }
+}
+
+/// The smallest word whose uniform() is `rate` at least, which is less than 1: both are multiples of 2^-24.
+uint32_t leastWord(float rate) {
+  return static_cast<uint32_t>(std::ceil(static_cast<double>(rate) * double{kUniformSteps})) << 8;
 }
 
 template <typename To, typename From, typename Function>
@@ -228,12 +239,12 @@ void join(Stream stream, T* y, const T* a, const T* b, int64_t size, Function fu
 
 template <typename T>
 void gelu(Stream stream, T* y, const T* x, int64_t size) {
-  map(stream, y, x, size, Gelu());
+  map(stream, y, x, size, Gelu<T>());
 }
 
 template <typename T>
 void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size) {
-  join(stream, dx, dy, x, size, GeluGradient());
+  join(stream, dx, dy, x, size, GeluGradient<T>());
 }
 
 template <typename T>
@@ -261,9 +272,9 @@ void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float r
   if (rows == 0 || dim == 0 || (rate == 0 && y == x)) return;
   const float keep = 1.0f / (1.0f - rate);
   const bool packed = dim % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(x);
-  const dim3 grid(blocksOf(rows, kDropoutRows), blocksOf(dim, kCount * kRowPacks));
+  const dim3 grid(blocksOf(rows, kDropoutRows), blocksOf(dim, kCount * kWarpPacks));
   launch(stream, packed ? dropoutKernel<true, T> : dropoutKernel<false, T>, grid, kDropoutRows * kWarp, 0, y, x, rows,
-         dim, rate, keep, place, step);
+         dim, leastWord(rate), keep, place, step);
 }
 
 template void gelu(Stream, float*, const float*, int64_t);

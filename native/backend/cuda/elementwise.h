@@ -9,7 +9,7 @@
 
 namespace dinomaly::cuda {
 
-/// y (size) = gelu(x), exact (erf).
+/// y (size) = gelu(x): of erf, not of tanh; in bf16 as far as rounding shows.
 template <typename T>
 void gelu(Stream stream, T* y, const T* x, int64_t size);
 
@@ -19,7 +19,7 @@ void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size);
 
 /// y (rows,dim) = x kept with probability 1 - rate and divided by it, else 0: the same elements as on the CPU, which
 /// element i of row r draws from word i%4 of philox({i/4, r, iteration, place}, seed), with the step's iteration and
-/// seed. rate 0: identity.
+/// seed. rate 0: identity; less than 1.
 template <typename T>
 void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float rate, uint32_t place, const Step* step);
 

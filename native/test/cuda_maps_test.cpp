@@ -74,6 +74,34 @@ TEST_CASE("CUDA's image scores agree with plain loops") {
   checkScores(std::vector<float>(kPixels, 0.125f));
 }
 
+TEST_CASE("CUDA's image scores of maps whose largest values lie together, and of those that go on below") {
+  std::vector<float> spot = noise(2 * kPixels, 4);  // which falls off from a point, on noise and on a slope
+  for (size_t i = 0; i < spot.size(); ++i) {
+    const auto x = static_cast<float>(i % 256), y = static_cast<float>(i / 256 % 256);
+    const float far = (x - 70) * (x - 70) + (y - 200) * (y - 200);
+    spot[i] = 0.1f * spot[i] + std::exp(-far / 500) + (i < kPixels ? 0 : x / 128);
+  }
+  checkScores(spot);
+  std::vector<float> halves(kPixels, -1.0f);  // more pixels reach the bound than there is room for
+  for (size_t i = 0; i < halves.size(); ++i) {
+    if (i % 256 < 128) halves[i] = 2.0f + 1e-4f * static_cast<float>(i * 7919 % 1000);
+  }
+  checkScores(halves);
+  std::vector<float> lines(kPixels, -3.0f);  // in 164 packs of four threads
+  for (size_t i = 0; i < 656; ++i) lines[i % 16 + i / 16 * 1024] = static_cast<float>(i);
+  checkScores(lines);
+}
+
+TEST_CASE("CUDA's image score of nothing but NaN, of few other values, and of infinities") {
+  std::vector<float> maps(3 * kPixels, kNaN);
+  std::fill(maps.begin() + kPixels, maps.begin() + kPixels + 500, 1.0f);
+  std::fill(maps.begin() + 2 * kPixels, maps.end(), -kInfinity);
+  const std::vector<float> scores = scoresOf(maps);
+  CHECK(std::isnan(scores[0]));
+  CHECK(std::isnan(scores[1]));
+  CHECK(scores[2] == -kInfinity);
+}
+
 TEST_CASE("CUDA's image score is NaN if the map has a NaN, and infinite if one of its largest is") {
   std::vector<float> maps = noise(4 * kPixels, 3);
   maps[100] = std::copysign(kNaN, 1.0f);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "backend/cuda/async_copy.h"
 #include "backend/cuda/maps.h"
 #include "backend/cuda/select.h"
 #include "core/map_axis.h"
@@ -66,17 +67,96 @@ __global__ void __launch_bounds__(kSide) anomalyMapsKernel(float* maps, Groups g
   for (int j = 0; j < kLines; ++j) out[j * kSide] = add ? out[j * kSide] + sums[j] : sums[j];
 }
 
-// A block a map, which it reads five times, 256 KB each, from cache after the first: four passes to select the 655-th
-// largest, one to add up what lies above it. Equal values are counted, not looked for.
-__global__ void __launch_bounds__(kSelectThreads) imageScoresKernel(float* scores, const float* maps) {
-  unsigned* const scratch = sharedMemory<unsigned>();
-  const float* map = maps + blockIdx.x * kPixels;
-  const Selected selected = selectKthLargest(map, kPixels, kScorePixels, scratch);
-  float sum = 0;
-  forEachValue(map, kPixels, [&](float value) {
-    if (orderedKey(value) > selected.key || value != value) sum += value;
+constexpr int kPack = kPackSize<float>;
+constexpr int kPacksEach = static_cast<int>(kPixels) / kPack / static_cast<int>(kSelectThreads);  // of a thread: 16
+constexpr int kAtOnce = 4;                                                                        // of them, loaded
+constexpr unsigned kListPacks = 2048;
+constexpr int kListHeld = kListPacks * kPack / kSelectThreads;  // of a thread
+
+/// Of imageScoresKernel.
+struct ScoreMemory {
+  Pack<float, kPack> list[kListPacks];
+  float tops[kSelectThreads];
+  unsigned scratch[kSelectBytes / sizeof(unsigned)];
+  unsigned counts[kSelectThreads / kWarp];
+};
+
+/// A thread's pack j: strewn over the map's lines and, in quarters, over its columns, so that something high lies among
+/// the packs of many threads. Neighbouring threads' are neighbours.
+__device__ __forceinline__ unsigned packOfMap(unsigned j) {
+  constexpr unsigned kRowPacks = kSide / kPack, kQuarters = 4;
+  const unsigned first =
+      threadIdx.x / kRowPacks * kRowPacks + (threadIdx.x + j % kQuarters * (kRowPacks / kQuarters)) % kRowPacks;
+  return first + j * kSelectThreads;
+}
+
+// A block a map, which it reads once, 256 KB. Each thread notes the highest value of its packs, 16 of four pixels, and
+// of them all; the 655th largest of the threads' highest is one that 655 pixels reach, so that only packs that reach it
+// matter. Those, about a thousand of noise and several of blurred maps, are copied to shared memory, where the 655th
+// largest is selected and what lies above it added up. Equal values are counted, not looked for. A map with more packs
+// of that height than there is room for, a constant one, is selected from where it is, in five more passes. Everything
+// happens in an order that depends on the map alone.
+__global__ void __launch_bounds__(kSelectThreads, 1) imageScoresKernel(float* scores, const float* maps) {
+  auto& memory = *sharedMemory<ScoreMemory>();
+  const float* const map = maps + blockIdx.x * kPixels;
+  const auto* const packs = reinterpret_cast<const Pack<float, kPack>*>(map);
+  const float lowest = fromOrderedKey(0);  // a NaN, which fmaxf() passes over
+  float tops[kPacksEach], top = lowest, wrong = 0;
+#pragma unroll
+  for (int first = 0; first < kPacksEach; first += kAtOnce) {
+    Pack<float, kPack> in[kAtOnce];
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) in[j] = packs[packOfMap(static_cast<unsigned>(first + j))];
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      float highest = lowest;
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) {
+        const float value = in[j].values[i];
+        highest = fmaxf(highest, value);
+        if (value != value) wrong = value;
+      }
+      tops[first + j] = highest;
+      top = fmaxf(top, highest);
+    }
+  }
+  memory.tops[threadIdx.x] = top;
+  __syncthreads();
+  const float bound =
+      fromOrderedKey(selectKthLargest<16, 1>(memory.tops, kSelectThreads, kScorePixels, memory.scratch).key);
+  unsigned reaching = 0;  // a bit for each of this thread's packs
+#pragma unroll
+  for (int j = 0; j < kPacksEach; ++j) reaching |= (tops[j] >= bound ? 1u : 0u) << j;
+  const auto own = static_cast<unsigned>(__popc(reaching));
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  unsigned upTo = own;  // packs of this warp's lanes
+#pragma unroll
+  for (unsigned offset = 1; offset < kWarp; offset *= 2) {
+    const unsigned before = __shfl_up_sync(kAllLanes, upTo, offset);
+    if (lane >= offset) upTo += before;
+  }
+  if (lane == kWarp - 1) memory.counts[warp] = upTo;
+  __syncthreads();
+  const unsigned ofWarp = memory.counts[lane], total = sumOfLanes(ofWarp);
+  unsigned position = sumOfLanes(lane < warp ? ofWarp : 0u) + upTo - own;
+  const bool fits = total <= kListPacks && total * kPack >= kScorePixels;  // NaN reaches nothing
+  if (fits) {
+    AsyncCopies copies;
+    for (unsigned left = reaching; left != 0; left &= left - 1) {
+      const auto pack = static_cast<unsigned>(__popc((left & ~(left - 1)) - 1));
+      copies.start(memory.list + position++, packs + packOfMap(pack), true);
+    }
+    copies.wait();
+    __syncthreads();
+  }
+  const float* const values = fits ? memory.list[0].values : map;
+  const int64_t count = fits ? int64_t{total} * kPack : kPixels;
+  const Selected selected = selectKthLargest<32, kListHeld>(values, count, kScorePixels, memory.scratch);
+  float sum = wrong;
+  forEachValue(values, count, [&](float value) {
+    if (orderedKey(value) > selected.key) sum += value;
   });
-  sum = sumOfBlock(sum, reinterpret_cast<float*>(scratch));
+  sum = sumOfBlock(sum, reinterpret_cast<float*>(memory.scratch));
   if (threadIdx.x == 0) {
     const float ties = static_cast<float>(selected.ties) * fromOrderedKey(selected.key);
     scores[blockIdx.x] = (sum + ties) / static_cast<float>(kScorePixels);
@@ -110,7 +190,7 @@ void anomalyMaps(Stream stream, float* maps, const std::vector<const float*>& di
 }
 
 void imageScores(Stream stream, float* scores, const float* maps, int64_t images) {
-  launch(stream, imageScoresKernel, static_cast<unsigned>(images), kSelectThreads, kSelectBytes, scores, maps);
+  launch(stream, imageScoresKernel, static_cast<unsigned>(images), kSelectThreads, sizeof(ScoreMemory), scores, maps);
 }
 
 }  // namespace dinomaly::cuda

@@ -50,30 +50,31 @@ struct Selected {
   unsigned key, ties;
 };
 
-/// The k-th largest of values (n), which every thread of the block gets. The block has one dimension and whole warps;
-/// scratch: kSelectBytes of shared memory, free again after the next barrier. k is taken as from 1 to n. The result
-/// depends on the values alone: counts are whole numbers, which shared memory's atomics may add in any order. Lanes
-/// that add one to the same bin are merged by the hardware of 8.0 and newer (ATOMS.POPC.INC), so that values close
-/// together cost no more; older devices add them one by one.
-__device__ __forceinline__ Selected selectKthLargest(const float* values, int64_t n, int64_t k, unsigned* scratch) {
+/// How many values each thread of a block that selects holds in registers, unless it says another number; more are read
+/// anew for each pass.
+constexpr int kSelectHeld = 16;
+
+/// The rank-th largest of those that forEachKey(use) gives the block's threads each time: their keys. kBits: how many
+/// of the upper bits to settle; the others are zero. scratch: kSelectBytes, free for this.
+template <int kBits, typename ForEachKey>
+__device__ __forceinline__ Selected selectByBits(const ForEachKey& forEachKey, unsigned rank, unsigned* scratch) {
   constexpr unsigned kBinsPerLane = kSelectBins / kWarp;
   unsigned *const bins = scratch, *const found = scratch + kSelectBins;
-  unsigned key = 0, rank = static_cast<unsigned>(min(max(k, int64_t{1}), n));
-  __syncthreads();  // whoever still reads scratch
+  unsigned key = 0;
 #pragma unroll 1
-  for (int shift = 24; shift >= 0; shift -= 8) {
+  for (int shift = 24; shift >= 32 - kBits; shift -= 8) {
     for (unsigned bin = threadIdx.x; bin < kSelectBins; bin += blockDim.x) bins[bin] = 0;
     __syncthreads();
     const unsigned settled = shift == 24 ? 0 : ~0u << (shift + 8);
-    forEachValue(values, n, [&](float value) {
-      const unsigned own = orderedKey(value);
+    forEachKey([&](unsigned own) {
       if (((own ^ key) & settled) == 0) atomicAdd(bins + (own >> shift & (kSelectBins - 1)), 1u);
     });
     __syncthreads();
     if (threadIdx.x < kWarp) {  // lane 0 has the highest bins
       const unsigned highest = kSelectBins - 1 - threadIdx.x * kBinsPerLane;
-      unsigned own = 0;
-      for (unsigned i = 0; i < kBinsPerLane; ++i) own += bins[highest - i];
+      unsigned counts[kBinsPerLane], own = 0;
+#pragma unroll
+      for (unsigned i = 0; i < kBinsPerLane; ++i) own += counts[i] = bins[highest - i];
       unsigned upTo = own;
 #pragma unroll
       for (unsigned offset = 1; offset < kWarp; offset *= 2) {
@@ -83,7 +84,13 @@ __device__ __forceinline__ Selected selectKthLargest(const float* values, int64_
       unsigned left = rank - (upTo - own);      // in this lane's bins, if it is there
       if (upTo - own < rank && rank <= upTo) {  // one lane
         unsigned bin = highest;
-        for (unsigned i = 1; i < kBinsPerLane && left > bins[bin]; ++i) left -= bins[bin--];
+        bool beyond = true;  // all bins so far
+#pragma unroll
+        for (unsigned i = 0; i + 1 < kBinsPerLane; ++i) {
+          beyond = beyond && left > counts[i];
+          left -= beyond ? counts[i] : 0;
+          bin -= beyond;
+        }
         found[0] = bin;
         found[1] = left;
       }
@@ -93,6 +100,39 @@ __device__ __forceinline__ Selected selectKthLargest(const float* values, int64_
     rank = found[1];
   }
   return {key, rank};
+}
+
+/// The k-th largest of values (n), which every thread of the block gets. The block has one dimension and whole warps;
+/// scratch: kSelectBytes of shared memory, free again after the next barrier. k is taken as from 1 to n. The result
+/// depends on the values alone: counts are whole numbers, which shared memory's atomics may add in any order. Lanes
+/// that add one to the same bin are merged by the hardware of 8.0 and newer (ATOMS.POPC.INC), so that values close
+/// together cost no more; older devices add them one by one. kBits less than 32: what comes of it is not above the k-th
+/// largest, and equal to it in as many of the upper bits.
+template <int kBits = 32, int kHeld = kSelectHeld>
+__device__ __forceinline__ Selected selectKthLargest(const float* values, int64_t n, int64_t k, unsigned* scratch) {
+  const auto rank = static_cast<unsigned>(min(max(k, int64_t{1}), n));
+  if (n > int64_t{kHeld} * blockDim.x) {
+    __syncthreads();  // whoever still reads scratch
+    const auto inMemory = [&](const auto& use) {
+      forEachValue(values, n, [&](float value) { use(orderedKey(value)); });
+    };
+    return selectByBits<kBits>(inMemory, rank, scratch);
+  }
+  const auto count = static_cast<unsigned>(n);
+  float held[kHeld];
+#pragma unroll
+  for (unsigned i = 0; i < kHeld; ++i) held[i] = values[min(threadIdx.x + i * blockDim.x, count - 1)];
+  unsigned keys[kHeld];
+#pragma unroll
+  for (unsigned i = 0; i < kHeld; ++i) keys[i] = orderedKey(held[i]);
+  __syncthreads();  // whoever still reads scratch
+  const auto inRegisters = [&](const auto& use) {
+#pragma unroll
+    for (unsigned i = 0; i < kHeld; ++i) {
+      if (threadIdx.x + i * blockDim.x < count) use(keys[i]);
+    }
+  };
+  return selectByBits<kBits>(inRegisters, rank, scratch);
 }
 
 }  // namespace dinomaly::cuda

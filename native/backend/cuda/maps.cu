@@ -68,15 +68,17 @@ __global__ void __launch_bounds__(kSide) anomalyMapsKernel(float* maps, Groups g
 }
 
 constexpr int kPack = kPackSize<float>;
-constexpr int kPacksEach = static_cast<int>(kPixels) / kPack / static_cast<int>(kSelectThreads);  // of a thread: 16
-constexpr int kAtOnce = 4;                                                                        // of them, loaded
+constexpr int kPacksEach = static_cast<int>(kPixels) / kPack / static_cast<int>(kSelectThreads);
+constexpr int kAtOnce = 4;    // of a thread's packs that are under way
+constexpr int kTopsEach = 2;  // of a thread: of every eight packs
+constexpr int64_t kTops = kTopsEach * int64_t{kSelectThreads};
 constexpr unsigned kListPacks = 2048;
-constexpr int kListHeld = kListPacks * kPack / kSelectThreads;  // of a thread
+constexpr int kListHeld = kListPacks * kPack / kSelectThreads;
 
 /// Of imageScoresKernel.
 struct ScoreMemory {
   Pack<float, kPack> list[kListPacks];
-  float tops[kSelectThreads];
+  float tops[kTops];
   unsigned scratch[kSelectBytes / sizeof(unsigned)];
   unsigned counts[kSelectThreads / kWarp];
 };
@@ -90,18 +92,20 @@ __device__ __forceinline__ unsigned packOfMap(unsigned j) {
   return first + j * kSelectThreads;
 }
 
-// A block a map, which it reads once, 256 KB. Each thread notes the highest value of its packs, 16 of four pixels, and
-// of them all; the 655th largest of the threads' highest is one that 655 pixels reach, so that only packs that reach it
-// matter. Those, about a thousand of noise and several of blurred maps, are copied to shared memory, where the 655th
-// largest is selected and what lies above it added up. Equal values are counted, not looked for. A map with more packs
-// of that height than there is room for, a constant one, is selected from where it is, in five more passes. Everything
-// happens in an order that depends on the map alone.
+// A block a map, which it reads once, 256 KB. Each thread notes the highest value of each of its packs, 16 of four
+// pixels, and of eight packs each time; the 655th largest of the latter is one that 655 pixels reach, so that only
+// packs that reach it matter. Those, 700 to 1300 of most maps, are copied to shared memory, where the 655th largest is
+// selected and what lies above it added up. Equal values are counted, not looked for. A map with more packs of that
+// height than there is room for, a constant one, is selected from where it is, in five more passes. Everything happens
+// in an order that depends on the map alone.
 __global__ void __launch_bounds__(kSelectThreads, 1) imageScoresKernel(float* scores, const float* maps) {
   auto& memory = *sharedMemory<ScoreMemory>();
   const float* const map = maps + blockIdx.x * kPixels;
   const auto* const packs = reinterpret_cast<const Pack<float, kPack>*>(map);
+  constexpr int kTogether = kPacksEach / kTopsEach;
   const float lowest = fromOrderedKey(0);  // a NaN, which fmaxf() passes over
-  float tops[kPacksEach], top = lowest, wrong = 0;
+  float tops[kPacksEach];                  // of each pack
+  float top = lowest, wrong = 0;           // of kTogether packs; NaN if there is one
 #pragma unroll
   for (int first = 0; first < kPacksEach; first += kAtOnce) {
     Pack<float, kPack> in[kAtOnce];
@@ -119,11 +123,14 @@ __global__ void __launch_bounds__(kSelectThreads, 1) imageScoresKernel(float* sc
       tops[first + j] = highest;
       top = fmaxf(top, highest);
     }
+    if ((first + kAtOnce) % kTogether == 0) {
+      memory.tops[first / kTogether * kSelectThreads + threadIdx.x] = top;
+      top = lowest;
+    }
   }
-  memory.tops[threadIdx.x] = top;
   __syncthreads();
   const float bound =
-      fromOrderedKey(selectKthLargest<16, 1>(memory.tops, kSelectThreads, kScorePixels, memory.scratch).key);
+      fromOrderedKey(selectKthLargest<16, kTopsEach>(memory.tops, kTops, kScorePixels, memory.scratch).key);
   unsigned reaching = 0;  // a bit for each of this thread's packs
 #pragma unroll
   for (int j = 0; j < kPacksEach; ++j) reaching |= (tops[j] >= bound ? 1u : 0u) << j;

@@ -16,7 +16,8 @@ std::vector<float> mapAxisWeights(int64_t patches, int64_t size);
 void anomalyMaps(Stream stream, float* maps, const std::vector<const float*>& distances, const float* down,
                  const float* across, int64_t images, int64_t rows, int64_t cols);
 
-/// scores (images) in device memory: mean of the 655 largest of each of maps (images, 256, 256); NaN if there is one.
+/// scores (images) in device memory: mean of the 655 largest of each of maps (images, 256, 256), which begin at a
+/// multiple of 16 bytes; NaN if there is one.
 void imageScores(Stream stream, float* scores, const float* maps, int64_t images);
 
 }  // namespace dinomaly::cuda

@@ -18,13 +18,29 @@ struct Scratch {
   float* loss;          // (1): of this group
 };
 
-/// Calls use(i, e's values, d's values) for each pack of a row that is this lane's; kCount values a pack.
+constexpr int kPacksAhead = 4;  // of a lane, of each tensor: all of a row of up to 1024 values in bf16
+
+/// Calls use(i, e's values, d's values) for each pack of a row that is this lane's; kCount values a pack. Loads
+/// kPacksAhead before it uses one, the last pack again, in vain, where there are fewer.
 template <int kCount, typename T, typename Use>
 __device__ __forceinline__ void forEachPack(const T* e, const T* d, int64_t dim, const Use& use) {
   using Values = Pack<T, kCount>;
-  for (int64_t i = threadIdx.x % kWarp; i < dim / kCount; i += kWarp) {
-    const Values ofE = reinterpret_cast<const Values*>(e)[i], ofD = reinterpret_cast<const Values*>(d)[i];
-    use(i, ofE, ofD);
+  const auto packs = static_cast<int>(dim / kCount);
+#pragma unroll 1
+  for (int first = static_cast<int>(threadIdx.x % kWarp); first < packs;
+       first += kPacksAhead * static_cast<int>(kWarp)) {
+    Values ofE[kPacksAhead], ofD[kPacksAhead];
+#pragma unroll
+    for (int p = 0; p < kPacksAhead; ++p) {
+      const int at = min(first + p * static_cast<int>(kWarp), packs - 1);
+      ofE[p] = reinterpret_cast<const Values*>(e)[at];
+      ofD[p] = reinterpret_cast<const Values*>(d)[at];
+    }
+#pragma unroll
+    for (int p = 0; p < kPacksAhead; ++p) {
+      const int at = first + p * static_cast<int>(kWarp);
+      if (at < packs) use(at, ofE[p], ofD[p]);
+    }
   }
 }
 
@@ -37,7 +53,7 @@ __global__ void __launch_bounds__(kRowThreads)
   if (row >= rows) return;  // the whole warp
   float ed = 0, ee = 0, dd = 0;
   forEachPack<kCount>(e + row * dim, d + row * dim, dim,
-                      [&](int64_t, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
+                      [&](int, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
 #pragma unroll
                         for (int i = 0; i < kCount; ++i) {
                           const float x = toFloat(ofE.values[i]), y = toFloat(ofD.values[i]);
@@ -71,17 +87,29 @@ __global__ void __launch_bounds__(kSelectThreads, 1)
     return;
   }
   constexpr int64_t kWarps = kSelectThreads / kWarp;
+  constexpr int kSumsAhead = 8;  // of each kind, that a lane has under way
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const double eps = kEps, ofImage = 1.0 / static_cast<double>(images);
   double ofWarp = 0;  // loss of this warp's images
   for (int64_t image = warp; image < images; image += kWarps) {
     const float* sums = scratch.sums + image * patches;
     double ed = 0, ee = 0, dd = 0;
-#pragma unroll 4
-    for (int64_t i = lane; i < patches; i += kWarp) {
-      ed += static_cast<double>(sums[i]);
-      ee += static_cast<double>(sums[rows + i]);
-      dd += static_cast<double>(sums[2 * rows + i]);
+#pragma unroll 1
+    for (int64_t first = lane; first < patches; first += kSumsAhead * kWarp) {
+      float in[kSumsAhead][3];
+#pragma unroll
+      for (int j = 0; j < kSumsAhead; ++j) {
+        const int64_t i = min(first + j * kWarp, patches - 1);
+#pragma unroll
+        for (int k = 0; k < 3; ++k) in[j][k] = sums[k * rows + i];
+      }
+#pragma unroll
+      for (int j = 0; j < kSumsAhead; ++j) {
+        if (first + j * kWarp >= patches) break;
+        ed += static_cast<double>(in[j][0]);
+        ee += static_cast<double>(in[j][1]);
+        dd += static_cast<double>(in[j][2]);
+      }
     }
     ed = sumOfLanes(ed);
     ee = sumOfLanes(ee);
@@ -110,20 +138,21 @@ template <typename T, int kCount>
 __global__ void __launch_bounds__(kRowThreads)
     gradientKernel(T* dd, Scratch scratch, const T* e, const T* d, int64_t rows, int64_t patches, int64_t dim) {
   const int64_t row = blockIdx.x * int64_t{kRowsPerBlock} + threadIdx.x / kWarp;
-  if (row >= rows || !isfinite(*scratch.loss)) return;
+  if (row >= rows) return;
+  const bool isSound = isfinite(*scratch.loss);  // asked late, so that loads need not wait for it
   const float factor = scratch.distance[row] < *scratch.threshold ? kEasyPointFactor : 1.0f;
   const float* coefficients = scratch.coefficients + row / patches * 2;
   const float byE = coefficients[0], byD = coefficients[1];
   T* const out = dd + row * dim;
   forEachPack<kCount>(e + row * dim, d + row * dim, dim,
-                      [&](int64_t at, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
+                      [&](int at, const Pack<T, kCount>& ofE, const Pack<T, kCount>& ofD) {
                         Pack<T, kCount> result;
 #pragma unroll
                         for (int i = 0; i < kCount; ++i) {
                           const float x = toFloat(ofE.values[i]), y = toFloat(ofD.values[i]);
                           result.values[i] = fromFloat<T>(factor * (byE * x + byD * y));
                         }
-                        reinterpret_cast<Pack<T, kCount>*>(out)[at] = result;
+                        if (isSound) reinterpret_cast<Pack<T, kCount>*>(out)[at] = result;
                       });
 }
 

@@ -75,7 +75,7 @@ struct Device {
     beginStep(Stream(), &step);
     step.outcome.loss = loss;
     gradientNorm(Stream(), &step, table(), partials.data());
-    stableAdamW(Stream(), table(), &step, partials.data());
+    stableAdamW(Stream(), table(), partials.data());
   }
 
   /// Everything that a step may change, one after the other.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "backend/cuda/optimizer.h"
@@ -5,19 +6,27 @@
 namespace dinomaly::cuda {
 namespace {
 
-// 256 threads take 8 packs each of a chunk. The three passes over the chunks (norm, moments, parameters) move 4, 28 and
-// 16 bytes an element and compute little: they run as fast as memory does. 58 M parameters are 7100 blocks, several for
-// each that fits on a device at once, so that the last ones cost little; a chunk is still long against the few
-// dependent reads that a block begins with. Chunks and the order of sums depend on sizes alone.
+// 256 threads take 8 packs each of a chunk. The passes over the chunks (norm, update) move 4 and 36 bytes an element
+// and compute little: they run as fast as memory does. A tensor's rate is divided by max(1, rms), which is known when
+// its moments are; but rms is above 1 seldom, with AMSGrad's denominators that do not shrink. So the update takes it
+// for 1, and a third pass, of 16 bytes an element, corrects the parameters of those tensors whose rms is above. 58 M
+// parameters are 7100 blocks, several for each that fits on a device at once, so that the last ones cost little; a
+// chunk is still long against the few dependent reads that a block begins with. Chunks and the order of sums depend on
+// sizes alone.
 constexpr unsigned kThreads = 256;
 constexpr unsigned kTensorThreads = 128;
 constexpr unsigned kNormThreads = 1024;
+constexpr unsigned kCorrectBlocks = 1056;  // eight for each multiprocessor of the largest devices
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 750
+constexpr unsigned kUpdateBlocks = 2;  // of a multiprocessor; registers for more would be too few for 11.8's compiler
+#else
+constexpr unsigned kUpdateBlocks = 4;
+#endif
 constexpr int kPack = kPackSize<float>;
 constexpr int kStride = kPack * static_cast<int>(kThreads);
 constexpr size_t kScratchBytes = kWarp * sizeof(double);
 
 using Floats = Pack<float, kPack>;
-using Rounded = Pack<bf16, kPack>;
 
 /// A step's numbers as the passes need them.
 struct Factors {
@@ -76,8 +85,16 @@ __device__ __forceinline__ void storePack(float* x, const Floats& values) {
 
 /// The sum of `count` numbers by a whole block, thread by thread and then over threads.
 __device__ __forceinline__ double sumOf(const double* x, int64_t count, double* scratch) {
+  constexpr int kAhead = 8;  // that a thread has under way
   double sum = 0;
-  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) sum += x[i];
+#pragma unroll 1
+  for (int64_t first = threadIdx.x; first < count; first += int64_t{kAhead} * blockDim.x) {
+    double in[kAhead];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) in[i] = x[min(first + int64_t{i} * blockDim.x, count - 1)];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) sum += first + int64_t{i} * blockDim.x < count ? in[i] : 0.0;
+  }
   return sumOfBlock(sum, scratch);
 }
 
@@ -114,22 +131,9 @@ __global__ void __launch_bounds__(kThreads) squaresKernel(double* partials, Opti
   if (threadIdx.x == 0) partials[blockIdx.x] = total;
 }
 
-// One block joins the partial sums of all chunks (8 bytes each).
-__global__ void __launch_bounds__(kNormThreads) normKernel(Step* step, const double* partials, int64_t chunks) {
-  const double norm = sqrt(sumOf(partials, chunks, sharedMemory<double>()));
-  if (threadIdx.x != 0) return;
-  StepOutcome& outcome = step->outcome;
-  outcome.gradientNorm = norm;
-  const bool sound = isfinite(norm) && isfinite(outcome.loss);
-  if (!sound && outcome.failed < 0) outcome.failed = step->numbers.iteration;
-}
-
-// One thread, once for all chunks: powers in double take long on devices that have few units for it. The same
-// roundings as on the CPU.
-__global__ void factorsKernel(Factors* factors, const Step* step) {
-  const StepNumbers& n = step->numbers;
+/// What does not depend on the norm. The same roundings as on the CPU.
+__device__ __forceinline__ void findFactors(Factors& f, const StepNumbers& n) {
   const auto t = static_cast<double>(n.t);
-  Factors f;
   f.rate = n.learningRate / (1 - pow(n.beta1, t));
   f.beta1 = static_cast<float>(n.beta1);
   f.beta2 = static_cast<float>(n.beta2);
@@ -138,109 +142,156 @@ __global__ void factorsKernel(Factors* factors, const Step* step) {
   f.correction = static_cast<float>(1 / sqrt(1 - pow(n.beta2, t)));
   f.eps = static_cast<float>(n.eps);
   f.decay = static_cast<float>(1 - n.learningRate * n.weightDecay);
-  f.clip = static_cast<float>(min(1.0, n.clipNorm / (step->outcome.gradientNorm + 1e-6)));
-  f.stopped = step->outcome.failed >= 0;
-  *factors = f;
+}
+
+// One block joins the partial sums of all chunks (8 bytes each). Its last thread finds the factors meanwhile, once for
+// all chunks: powers in double take long on devices that have few units for it.
+__global__ void __launch_bounds__(kNormThreads)
+    normKernel(Step* step, Factors* factors, const double* partials, int64_t chunks) {
+  if (threadIdx.x == kNormThreads - 1) findFactors(*factors, step->numbers);
+  const double norm = sqrt(sumOf(partials, chunks, sharedMemory<double>()));
+  if (threadIdx.x != 0) return;
+  StepOutcome& outcome = step->outcome;
+  outcome.gradientNorm = norm;
+  const bool sound = isfinite(norm) && isfinite(outcome.loss);
+  if (!sound && outcome.failed < 0) outcome.failed = step->numbers.iteration;
+  factors->clip = static_cast<float>(min(1.0, step->numbers.clipNorm / (norm + 1e-6)));
+  factors->stopped = outcome.failed >= 0;
 }
 
 __device__ __forceinline__ float denominatorOf(float vmax, const Factors& f) {
   return sqrtf(vmax) * f.correction + f.eps;
 }
 
-/// Returns (gradient / denominator)^2.
-__device__ __forceinline__ float moveMoments(float& m, float& v, float& vmax, float g, const Factors& f) {
+/// By `rate`. Returns (gradient / denominator)^2.
+__device__ __forceinline__ float update(float& p, float& m, float& v, float& vmax, float g, const Factors& f,
+                                        float rate) {
   const float gradient = g * f.clip;
   m = f.beta1 * m + f.rest1 * gradient;
   v = f.beta2 * v + f.rest2 * gradient * gradient;
   vmax = fmaxf(vmax, v);
-  const float ratio = gradient / denominatorOf(vmax, f);
+  const float inverse = 1.0f / denominatorOf(vmax, f), ratio = gradient * inverse;
+  p = p * f.decay - rate * (m * inverse);
   return ratio * ratio;
 }
 
-// m, v, vmax and partials (chunks), the sums of (gradient / denominator)^2, added as in squaresKernel. Reads 16 bytes
-// an element and writes 12. Blocks take the chunks from the last to the first: the norm has read the last gradients
-// last, so that they are still in the second-level cache, and leave m and vmax of the first there for the next pass.
-__global__ void __launch_bounds__(kThreads)
-    momentsKernel(double* partials, OptimizerTable table, const Factors* factors) {
+__device__ __forceinline__ void storeRounded(bf16* rounded, const Floats& values) {
+  static_assert(kPack * sizeof(bf16) == sizeof(uint64_t));
+  uint64_t bits = 0;  // a pack would be stored value by value
+#pragma unroll
+  for (int k = 0; k < kPack; ++k) bits |= uint64_t{fromFloat<bf16>(values.values[k]).bits} << (16 * k);
+  *reinterpret_cast<uint64_t*>(rounded) = bits;
+}
+
+// All of a tensor as though its rms were 1 at most, and partials (chunks), the sums of (gradient / denominator)^2,
+// added as in squaresKernel. Reads 20 bytes an element and writes 16, and 2 for a rounded copy. Blocks take the chunks
+// from the last to the first: the norm has read the last gradients last, so that they are still in the second-level
+// cache.
+__global__ void __launch_bounds__(kThreads, kUpdateBlocks)
+    updateKernel(double* partials, OptimizerTable table, const Factors* factors) {
   const Factors f = *factors;
   if (f.stopped) return;  // the whole grid
+  const auto rate = static_cast<float>(f.rate);
   const unsigned chunkNumber = gridDim.x - 1 - blockIdx.x;
   const Chunk chunk = chunkOf(table, chunkNumber);
+  float* const __restrict__ p = inChunk(chunk.tensor.p, chunk);
   float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
   float* const __restrict__ v = inChunk(chunk.tensor.v, chunk);
   float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
   const float* const __restrict__ g = inChunk(chunk.tensor.g, chunk);
+  bf16* const __restrict__ rounded = inGlobalMemory(chunk.tensor.rounded);  // may be null
   float sum = 0;
   int i = static_cast<int>(threadIdx.x) * kPack;
-  if (inPacks(m, v, vmax, g)) {
+  if (inPacks(p, m, v, vmax, g, rounded)) {
     for (; i + kPack <= chunk.count; i += kStride) {
       const Floats gradients = loadPack(g + i);
-      Floats first = loadPack(m + i), second = loadPack(v + i), largest = loadPack(vmax + i);
+      Floats values = loadPack(p + i), first = loadPack(m + i), second = loadPack(v + i), largest = loadPack(vmax + i);
 #pragma unroll
       for (int k = 0; k < kPack; ++k) {
-        sum += moveMoments(first.values[k], second.values[k], largest.values[k], gradients.values[k], f);
+        sum += update(values.values[k], first.values[k], second.values[k], largest.values[k], gradients.values[k], f,
+                      rate);
       }
+      storePack(p + i, values);
       storePack(m + i, first);
       storePack(v + i, second);
       storePack(vmax + i, largest);
-    }
-  }
-  for (; i < chunk.count; i += kStride) {
-#pragma unroll 1
-    for (int k = i; k < i + kPack && k < chunk.count; ++k) sum += moveMoments(m[k], v[k], vmax[k], g[k], f);
-  }
-  const double total = sumOfBlock(static_cast<double>(sum), sharedMemory<double>());
-  if (threadIdx.x == 0) partials[chunkNumber] = total;
-}
-
-// rates (tensors) = rate / max(1, rms) from partials. A block a tensor; reads 8 bytes a chunk.
-__global__ void __launch_bounds__(kTensorThreads)
-    ratesKernel(double* rates, const double* partials, OptimizerTable table, const Factors* factors) {
-  if (factors->stopped) return;
-  const int64_t first = table.tensors[blockIdx.x].firstChunk, size = table.tensors[blockIdx.x].size;
-  const int64_t chunks = (size + kOptimizerChunk - 1) / kOptimizerChunk;
-  const double squares = sumOf(partials + first, chunks, sharedMemory<double>());
-  if (threadIdx.x == 0) rates[blockIdx.x] = factors->rate / max(1.0, sqrt(squares / static_cast<double>(size)));
-}
-
-// p, and its rounded copy where there is one. Reads 12 bytes an element, of which those of the first chunks are still
-// in the second-level cache, and writes 4, and 2 for the copy.
-__global__ void __launch_bounds__(kThreads, 1)
-    parametersKernel(const double* rates, OptimizerTable table, const Factors* factors) {
-  const Factors f = *factors;
-  if (f.stopped) return;
-  const Chunk chunk = chunkOf(table, blockIdx.x);
-  const auto rate = static_cast<float>(rates[chunk.number]);
-  float* const __restrict__ p = inChunk(chunk.tensor.p, chunk);
-  const float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
-  const float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
-  bf16* const __restrict__ rounded = inGlobalMemory(chunk.tensor.rounded);  // may be null
-  int i = static_cast<int>(threadIdx.x) * kPack;
-  if (inPacks(p, m, vmax, rounded)) {
-    for (; i + kPack <= chunk.count; i += kStride) {
-      Floats values = loadPack(p + i);
-      const Floats first = loadPack(m + i), largest = loadPack(vmax + i);
-#pragma unroll
-      for (int k = 0; k < kPack; ++k) {
-        values.values[k] = values.values[k] * f.decay - rate * first.values[k] / denominatorOf(largest.values[k], f);
-      }
-      storePack(p + i, values);
-      if (rounded) {
-        Rounded copy;
-#pragma unroll
-        for (int k = 0; k < kPack; ++k) copy.values[k] = fromFloat<bf16>(values.values[k]);
-        *reinterpret_cast<Rounded*>(rounded + chunk.begin + i) = copy;
-      }
+      if (rounded) storeRounded(rounded + chunk.begin + i, values);
     }
   }
   for (; i < chunk.count; i += kStride) {
 #pragma unroll 1
     for (int k = i; k < i + kPack && k < chunk.count; ++k) {
-      const float value = p[k] * f.decay - rate * m[k] / denominatorOf(vmax[k], f);
-      p[k] = value;
-      if (rounded) rounded[chunk.begin + k] = fromFloat<bf16>(value);
+      sum += update(p[k], m[k], v[k], vmax[k], g[k], f, rate);
+      if (rounded) rounded[chunk.begin + k] = fromFloat<bf16>(p[k]);
     }
   }
+  const double total = sumOfBlock(static_cast<double>(sum), sharedMemory<double>());
+  if (threadIdx.x == 0) partials[chunkNumber] = total;
+}
+
+// excesses (tensors): by how much the rate was above rate / max(1, rms), rms from partials. A block a tensor; reads 8
+// bytes a chunk.
+__global__ void __launch_bounds__(kTensorThreads)
+    excessesKernel(double* excesses, const double* partials, OptimizerTable table, const Factors* factors) {
+  const int64_t first = table.tensors[blockIdx.x].firstChunk, size = table.tensors[blockIdx.x].size;
+  const int64_t chunks = (size + kOptimizerChunk - 1) / kOptimizerChunk;
+  double excess = 0;
+  if (!factors->stopped) {
+    const double squares = sumOf(partials + first, chunks, sharedMemory<double>());
+    excess = factors->rate - factors->rate / max(1.0, sqrt(squares / static_cast<double>(size)));
+  }
+  if (threadIdx.x == 0) excesses[blockIdx.x] = excess;
+}
+
+// Takes back what the update did too much to p, and to its rounded copy where there is one. Blocks take one chunk after
+// the other; all but a look at excesses is for tensors that have one: reads 12 bytes an element, of which those of the
+// first chunks are still in the second-level cache, and writes 4, and 2 for the copy.
+__global__ void __launch_bounds__(kThreads, 4)
+    correctKernel(const double* excesses, OptimizerTable table, const Factors* factors) {
+  bool any = false;
+  for (int64_t tensor = threadIdx.x % kWarp; tensor < table.tensorCount; tensor += kWarp) {
+    any = any || excesses[tensor] != 0;
+  }
+  if (!__any_sync(kAllLanes, any)) return;  // the whole grid
+  const Factors f = *factors;
+  for (int64_t chunkNumber = blockIdx.x; chunkNumber < table.chunkCount; chunkNumber += gridDim.x) {
+    const auto excess = static_cast<float>(excesses[table.chunkTensors[chunkNumber]]);
+    if (excess == 0) continue;
+    const Chunk chunk = chunkOf(table, chunkNumber);
+    float* const __restrict__ p = inChunk(chunk.tensor.p, chunk);
+    const float* const __restrict__ m = inChunk(chunk.tensor.m, chunk);
+    const float* const __restrict__ vmax = inChunk(chunk.tensor.vmax, chunk);
+    bf16* const __restrict__ rounded = inGlobalMemory(chunk.tensor.rounded);  // may be null
+    int i = static_cast<int>(threadIdx.x) * kPack;
+    if (inPacks(p, m, vmax, rounded)) {
+      for (; i + kPack <= chunk.count; i += kStride) {
+        Floats values = loadPack(p + i);
+        const Floats first = loadPack(m + i), largest = loadPack(vmax + i);
+#pragma unroll
+        for (int k = 0; k < kPack; ++k) {
+          values.values[k] += excess * (first.values[k] / denominatorOf(largest.values[k], f));
+        }
+        storePack(p + i, values);
+        if (rounded) storeRounded(rounded + chunk.begin + i, values);
+      }
+    }
+    for (; i < chunk.count; i += kStride) {
+#pragma unroll 1
+      for (int k = i; k < i + kPack && k < chunk.count; ++k) {
+        const float value = p[k] + excess * (m[k] / denominatorOf(vmax[k], f));
+        p[k] = value;
+        if (rounded) rounded[chunk.begin + k] = fromFloat<bf16>(value);
+      }
+    }
+  }
+}
+
+/// Behind the partial sums of chunks: excesses (tensors), then the factors.
+double* excessesIn(double* partials, const OptimizerTable& table) {
+  return partials + table.chunkCount;
+}
+Factors* factorsIn(double* partials, const OptimizerTable& table) {
+  return reinterpret_cast<Factors*>(partials + table.chunkCount + table.tensorCount);
 }
 
 }  // namespace
@@ -262,27 +313,26 @@ void gradientNorm(Stream stream, Step* step, const OptimizerTable& table, double
   if (table.chunkCount > 0) {
     launch(stream, squaresKernel, static_cast<unsigned>(table.chunkCount), kThreads, kScratchBytes, partials, table);
   }
-  launch(stream, normKernel, 1, kNormThreads, kScratchBytes, step, partials, table.chunkCount);
+  launch(stream, normKernel, 1, kNormThreads, kScratchBytes, step, factorsIn(partials, table), partials,
+         table.chunkCount);
 }
 
-void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, double* partials) {
+void stableAdamW(Stream stream, const OptimizerTable& table, double* partials) {
   if (table.chunkCount == 0) return;
   const auto chunks = static_cast<unsigned>(table.chunkCount), tensors = static_cast<unsigned>(table.tensorCount);
-  double* const rates = partials + chunks;
-  auto* const factors = reinterpret_cast<Factors*>(rates + tensors);
-  launch(stream, factorsKernel, 1, 1, 0, factors, step);
-  launch(stream, momentsKernel, chunks, kThreads, kScratchBytes, partials, table, factors);
-  launch(stream, ratesKernel, tensors, kTensorThreads, kScratchBytes, rates, partials, table, factors);
-  launch(stream, parametersKernel, chunks, kThreads, 0, rates, table, factors);
+  double* const excesses = excessesIn(partials, table);
+  const Factors* const factors = factorsIn(partials, table);
+  launch(stream, updateKernel, chunks, kThreads, kScratchBytes, partials, table, factors);
+  launch(stream, excessesKernel, tensors, kTensorThreads, kScratchBytes, excesses, partials, table, factors);
+  launch(stream, correctKernel, std::min(chunks, kCorrectBlocks), kThreads, 0, excesses, table, factors);
 }
 
 void loadStableAdamW() {
   cudaFuncAttributes attributes{};
   const char* const what = "loading the optimiser";
-  check(cudaFuncGetAttributes(&attributes, factorsKernel), what);
-  check(cudaFuncGetAttributes(&attributes, momentsKernel), what);
-  check(cudaFuncGetAttributes(&attributes, ratesKernel), what);
-  check(cudaFuncGetAttributes(&attributes, parametersKernel), what);
+  check(cudaFuncGetAttributes(&attributes, updateKernel), what);
+  check(cudaFuncGetAttributes(&attributes, excessesKernel), what);
+  check(cudaFuncGetAttributes(&attributes, correctKernel), what);
 }
 
 }  // namespace dinomaly::cuda

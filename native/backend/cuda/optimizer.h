@@ -32,16 +32,16 @@ struct OptimizerTable {
   int64_t tensorCount, chunkCount;
 };
 
-/// How many doubles of scratch memory the functions below need: `partials`. It may be the same for both.
+/// How many doubles of scratch memory the functions below need: `partials`.
 int64_t optimizerPartials(int64_t chunkCount, int64_t tensorCount);
 
 /// The step's norm becomes the L2 norm of all gradients. Where that or the loss is not finite, and no step has failed
 /// before, this one has: outcome.failed becomes its iteration. Only the host clears it.
 void gradientNorm(Stream stream, Step* step, const OptimizerTable& table, double* partials);
 
-/// One step of all tensors, by the step's numbers; gradients are multiplied by min(1, clipNorm / (norm + 1e-6)).
-/// Changes nothing once a step has failed.
-void stableAdamW(Stream stream, const OptimizerTable& table, const Step* step, double* partials);
+/// One step of all tensors, by the numbers of the step for which gradientNorm() was called just before, with the same
+/// partials; gradients are multiplied by min(1, clipNorm / (norm + 1e-6)). Changes nothing once a step has failed.
+void stableAdamW(Stream stream, const OptimizerTable& table, double* partials);
 
 /// Loads what stableAdamW() launches, which CUDA does with the first launch of each kernel otherwise: one that fails
 /// for want of memory would leave a step half done.

@@ -48,7 +48,7 @@ void Trained::step(Stream stream, Backend& backend, Step* step, const RoundedWei
   const int64_t doubles = optimizerPartials(table_.chunkCount, table_.tensorCount);
   const std::shared_ptr<void> partials = backend.allocateBytes(doubles * static_cast<int64_t>(sizeof(double)));
   gradientNorm(stream, step, table_, static_cast<double*>(partials.get()));
-  stableAdamW(stream, table_, step, static_cast<double*>(partials.get()));
+  stableAdamW(stream, table_, static_cast<double*>(partials.get()));
 }
 
 }  // namespace dinomaly::cuda

@@ -10,6 +10,7 @@ namespace {
 
 constexpr unsigned kRowThreads = 128;  // a warp a row, four rows at a time a block
 constexpr int64_t kBlockRows = kRowThreads / kWarp;
+constexpr int64_t kFewRows = 1056;        // two blocks for each multiprocessor of the largest devices
 constexpr int kHeld = 1024;               // values of a row, at most, that a warp holds in registers: 32 a lane
 constexpr unsigned kColumnThreads = 128;  // a thread a column, so that a warp reads 32 neighbours
 
@@ -32,14 +33,19 @@ __device__ __forceinline__ void forEachPack(int64_t dim, const Use& use) {
   }
 }
 
-/// Beyond the row's end its last pack again, in vain: a branch would wait for each load before the next.
+/// The first element of this lane's pack p; beyond the row's end of the row's last pack, which is loaded again, in
+/// vain: a branch would wait for each load before the next.
+template <typename T>
+__device__ __forceinline__ unsigned firstOfPack(int p, int64_t dim) {
+  constexpr unsigned kCount = kPackSize<T>;
+  return min((p * kWarp + threadIdx.x % kWarp) * kCount, static_cast<unsigned>(dim) - kCount);
+}
+
 template <typename T, int kDim>
 __device__ __forceinline__ void loadPacks(Packs<T, kDim>& packs, const T* row, int64_t dim) {
-  constexpr int kCount = kPackSize<T>;
 #pragma unroll
   for (int p = 0; p < kPacks<T, kDim>; ++p) {
-    const auto i = (p * kWarp + threadIdx.x % kWarp) * kCount;
-    packs[p] = *reinterpret_cast<const Pack<T, kCount>*>(row + min(i, static_cast<unsigned>(dim) - kCount));
+    packs[p] = *reinterpret_cast<const Pack<T, kPackSize<T>>*>(row + firstOfPack<T>(p, dim));
   }
 }
 
@@ -56,8 +62,10 @@ __device__ __forceinline__ void loadFloats(float (&values)[kCount], const float*
 }
 
 // A warp a row, which it reads once, 16 bytes a load, and holds in registers. Reads rows * dim of T and writes as much:
-// bound by memory alone. dim floats of weight and bias stay in cache.
-template <typename T, int kDim>
+// bound by memory alone. dim floats of weight and bias stay in cache. kEarly: they are loaded together with the row and
+// kept, for so few rows that each multiprocessor has all of its own at once, and would wait for them in the end; more
+// rows want the registers.
+template <typename T, int kDim, bool kEarly>
 __global__ void __launch_bounds__(kRowThreads)
     heldLayerNormKernel(T* y, float* mean, float* rstd, const T* x, const float* weight, const float* bias,
                         int64_t rows, int64_t dim, float eps) {
@@ -67,6 +75,15 @@ __global__ void __launch_bounds__(kRowThreads)
   T* const out = y + row * dim;
   Packs<T, kDim> in;
   loadPacks<T, kDim>(in, x + row * dim, dim);
+  float w[kPacks<T, kDim>][kCount], b[kPacks<T, kDim>][kCount];
+  const auto loadWeights = [&](int p, unsigned i) {
+    loadFloats(w[p], weight + i);
+    loadFloats(b[p], bias + i);
+  };
+  if (kEarly) {
+#pragma unroll
+    for (int p = 0; p < kPacks<T, kDim>; ++p) loadWeights(p, firstOfPack<T>(p, dim));
+  }
   float sum = 0;
   forEachPack<T, kDim>(dim, [&](int p, int) {
 #pragma unroll
@@ -83,13 +100,11 @@ __global__ void __launch_bounds__(kRowThreads)
   });
   const float scale = 1.0f / sqrtf(sumOfLanes(squares) / static_cast<float>(dim) + eps);
   forEachPack<T, kDim>(dim, [&](int p, int i) {
-    float w[kCount], b[kCount];
-    loadFloats(w, weight + i);
-    loadFloats(b, bias + i);
+    if (!kEarly) loadWeights(p, static_cast<unsigned>(i));
     Pack<T, kCount> result;
 #pragma unroll
     for (int j = 0; j < kCount; ++j) {
-      result.values[j] = fromFloat<T>((toFloat(in[p].values[j]) - centre) * scale * w[j] + b[j]);
+      result.values[j] = fromFloat<T>((toFloat(in[p].values[j]) - centre) * scale * w[p][j] + b[p][j]);
     }
     *reinterpret_cast<Pack<T, kCount>*>(out + i) = result;
   });
@@ -294,15 +309,21 @@ bool isHeld(int64_t dim, std::initializer_list<const T*> rows, std::initializer_
          std::all_of(floats.begin(), floats.end(), onBoundary<kFloats, float>);
 }
 
+template <typename T, bool kEarly>
+auto heldLayerNormFor(int64_t dim) {
+  return dim <= kHeld / 2       ? heldLayerNormKernel<T, kHeld / 2, kEarly>
+         : dim <= kHeld / 4 * 3 ? heldLayerNormKernel<T, kHeld / 4 * 3, kEarly>
+                                : heldLayerNormKernel<T, kHeld, kEarly>;
+}
+
 }  // namespace
 
 template <typename T>
 void layerNorm(Stream stream, T* y, float* mean, float* rstd, const T* x, const float* weight, const float* bias,
                int64_t rows, int64_t dim, float eps) {
   const auto kernel = !isHeld<T>(dim, {y, x}, {weight, bias}) ? layerNormKernel<T>
-                      : dim <= kHeld / 2                      ? heldLayerNormKernel<T, kHeld / 2>
-                      : dim <= kHeld / 4 * 3                  ? heldLayerNormKernel<T, kHeld / 4 * 3>
-                                                              : heldLayerNormKernel<T, kHeld>;
+                      : rows <= kFewRows                      ? heldLayerNormFor<T, true>(dim)
+                                                              : heldLayerNormFor<T, false>(dim);
   launch(stream, kernel, blocksOf(rows, kBlockRows), kRowThreads, 0, y, mean, rstd, x, weight, bias, rows, dim, eps);
 }
 

@@ -17,10 +17,13 @@ constexpr unsigned kThreads = 256;
 constexpr unsigned kTensorThreads = 128;
 constexpr unsigned kNormThreads = 1024;
 constexpr unsigned kCorrectBlocks = 1056;  // eight for each multiprocessor of the largest devices
+// Of updateKernel, a multiprocessor: as many as each toolkit finds registers for, 61 KB on their way.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 750
-constexpr unsigned kUpdateBlocks = 2;  // of a multiprocessor; registers for more would be too few for 11.8's compiler
-#else
+constexpr unsigned kUpdateBlocks = 2;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 constexpr unsigned kUpdateBlocks = 4;
+#else
+constexpr unsigned kUpdateBlocks = 3;
 #endif
 constexpr int kPack = kPackSize<float>;
 constexpr int kStride = kPack * static_cast<int>(kThreads);
@@ -146,7 +149,8 @@ __device__ __forceinline__ void findFactors(Factors& f, const StepNumbers& n) {
 
 // One block joins the partial sums of all chunks (8 bytes each). Its last thread finds the factors meanwhile, once for
 // all chunks: powers in double take long on devices that have few units for it.
-__global__ void __launch_bounds__(kNormThreads)
+// One block a multiprocessor is enough: without saying so ptxas aims at two, and spills.
+__global__ void __launch_bounds__(kNormThreads, 1)
     normKernel(Step* step, Factors* factors, const double* partials, int64_t chunks) {
   if (threadIdx.x == kNormThreads - 1) findFactors(*factors, step->numbers);
   const double norm = sqrt(sumOf(partials, chunks, sharedMemory<double>()));

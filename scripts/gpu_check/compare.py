@@ -1,22 +1,32 @@
 """Numbers against numbers."""
 
+import math
 from array import array
 from collections.abc import Iterable
 
 from .run import Failed
 
+HALF_BITS = 11  # of float16, the hidden one included
 
-def relative(found: array, expected: array) -> float:
-    """The largest difference, as a share of the largest expected value."""
+
+def relative(found: array, expected: array, stored_bits: int | None = None) -> float:
+    """The largest difference, as a share of the largest expected value. What rounding to `stored_bits` significant bits can
+    have done to an expected value does not count.
+    """
     if len(found) != len(expected):
         raise Failed(f'expected {len(expected)} numbers, found {len(found)}')
-    return absolute(found, expected) / max(map(abs, expected))
+    allowed = (0.0 if stored_bits is None else math.ldexp(1, math.frexp(b)[1] - stored_bits - 1) for b in expected)
+    differences = (abs(a - b) - rounding for a, b, rounding in zip(found, expected, allowed, strict=True))
+    return largest_of(differences) / max(map(abs, expected))
 
 
 def absolute(found: Iterable[float], expected: Iterable[float]) -> float:
-    # A NaN would lose every comparison, so it counts as infinitely far away.
-    differences = (abs(a - b) for a, b in zip(found, expected, strict=True))
-    return max(d if d == d else float('inf') for d in differences)
+    return largest_of(abs(a - b) for a, b in zip(found, expected, strict=True))
+
+
+def largest_of(differences: Iterable[float]) -> float:
+    """0 at least. A NaN would lose every comparison, so it counts as infinitely far away."""
+    return max(0.0, max(d if d == d else math.inf for d in differences))
 
 
 def expect_below(what: str, difference: float, most: float) -> float:

@@ -26,6 +26,9 @@ class Comparing(unittest.TestCase):
     def test_differences(self) -> None:
         self.assertAlmostEqual(compare.relative(array('f', [1, -4]), array('f', [1.5, -5])), 0.2)
         self.assertEqual(compare.absolute([1, float('nan')], [1, 1]), float('inf'))
+        self.assertEqual(compare.relative(array('f', [1.00048, 2]), array('f', [1, 2]), compare.HALF_BITS), 0)  # 1 + 2^-11 is 1
+        self.assertAlmostEqual(compare.relative(array('f', [1.0015, 2]), array('f', [1, 2]), compare.HALF_BITS), 5e-4, 4)
+        self.assertEqual(compare.relative(array('f', [float('nan')]), array('f', [1]), compare.HALF_BITS), float('inf'))
         with self.assertRaisesRegex(Failed, 'expected 2 numbers, found 1'):
             compare.relative(array('f', [1]), array('f', [1, 2]))
         with self.assertRaisesRegex(Failed, 'maps: expected a difference of at most 0.1, found 0.2'):

@@ -6,17 +6,6 @@
 
 namespace dinomaly::cuda {
 
-/// 2^x within 2 units of the last place; 0 below 2^-126.
-__device__ __forceinline__ float powerOfTwo(float x) {
-#if defined(__CUDACC__)
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return exp2f(x);
-#endif
-}
-
 /// From here on a normal distribution's tail is 0 in bfloat16; polynomials are held there.
 constexpr float kGeluEnd = 16;
 
@@ -41,7 +30,7 @@ struct Gelu<bf16> {
     p = fmaf(p, t, -0.458513349f);
     p = fmaf(p, t, -1.15123822f);
     p = fmaf(p, t, -0.999995814f);
-    return fmaf(-t, powerOfTwo(p), x < 0 ? 0.0f : x);  // not fmaxf(), which drops NaN
+    return fmaf(-t, exp2Approx(p), x < 0 ? 0.0f : x);  // not fmaxf(), which drops NaN
   }
 };
 
@@ -67,7 +56,7 @@ struct GeluGradient<bf16> {
     r = fmaf(r, t, 0.247959642f);
     r = fmaf(r, t, -0.797662376f);
     r = fmaf(r, t, 0.499996039f);
-    const float fading = powerOfTwo(x * x * -0.72134752f);  // of x, so that NaN stays; log2(e) / 2
+    const float fading = exp2Approx(x * x * -0.72134752f);  // of x, so that NaN stays; log2(e) / 2
     const float half = fmaf(-fading, r, 0.5f);              // 1/2 - G, with x's sign:
     const unsigned sign = __float_as_uint(x) & 0x80000000u;
     return dy * (0.5f + __uint_as_float(__float_as_uint(half) ^ sign));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends for 9.0
 constexpr uint32_t kAlignment = 16;
-constexpr int kMostCandidates = 8;
+constexpr int kMostCandidates = 16;
 constexpr size_t kTimedRuns = 5;
 /// How the parts of a split sum may come together, besides not being split.
 constexpr uint32_t kReductionSchemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;

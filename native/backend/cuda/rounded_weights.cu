@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/cuda/rounded_weights.h"
 
 namespace dinomaly::cuda {
@@ -17,25 +19,40 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 const bf16* RoundedWeights::of(const float* values, const float* scale, int64_t rows, int64_t cols, int64_t stride) {
-  std::shared_ptr<void>& copy = copies_[{values, scale, stride > cols}];
+  std::shared_ptr<bf16>& copy = copies_[{values, scale, stride > cols}];
   if (!copy) {
     const int64_t size = rows * stride;
-    std::shared_ptr<void> made = backend_.allocateBytes(size * static_cast<int64_t>(sizeof(bf16)));
+    std::shared_ptr<bf16> made = place(size);
     Buffer brought;
     if (frozen_.has(values)) {
       brought = backend_.allocate(rows * cols);
       backend_.upload(brought.get(), values, rows * cols);
     }
-    launch(stream_, roundRowsKernel, blocksOf(size, kThreads), kThreads, 0, static_cast<bf16*>(made.get()),
+    launch(stream_, roundRowsKernel, blocksOf(size, kThreads), kThreads, 0, made.get(),
            brought ? static_cast<const float*>(brought.get()) : values, scale, size, cols, stride);
     copy = std::move(made);
   }
-  return static_cast<const bf16*>(copy.get());
+  return copy.get();
+}
+
+std::shared_ptr<bf16> RoundedWeights::place(int64_t size) {
+  constexpr int64_t kAligned = 128, kMost = int64_t{16} << 20;  // values
+  const int64_t taken = (size + kAligned - 1) / kAligned * kAligned;
+  if (taken > left_) {  // as much as all before, so that a small network takes little
+    const int64_t piece = std::max(taken, std::min(kMost, all_));
+    piece_ = std::static_pointer_cast<bf16>(backend_.allocateBytes(piece * static_cast<int64_t>(sizeof(bf16))));
+    left_ = piece;
+  }
+  std::shared_ptr<bf16> placed = piece_;
+  piece_ = {piece_, piece_.get() + taken};
+  left_ -= taken;
+  all_ += taken;
+  return placed;
 }
 
 bf16* RoundedWeights::find(const float* values) const {
   const auto found = copies_.find({values, nullptr, false});
-  return found == copies_.end() ? nullptr : static_cast<bf16*>(found->second.get());
+  return found == copies_.end() ? nullptr : found->second.get();
 }
 
 }  // namespace dinomaly::cuda

@@ -26,14 +26,24 @@ class RoundedWeights {
   bf16* find(const float* values) const;
   size_t count() const { return copies_.size(); }
   /// The values have changed.
-  void clear() { copies_.clear(); }
+  void clear() {
+    copies_.clear();
+    piece_.reset();
+    all_ = left_ = 0;
+  }
 
  private:
+  std::shared_ptr<bf16> place(int64_t size);
+
   Backend& backend_;
   const Stream stream_;
   const FrozenWeights& frozen_;
   using Key = std::tuple<const float*, const float*, bool>;  // values, scale, whether rows are padded
-  std::map<Key, std::shared_ptr<void>> copies_;
+  std::map<Key, std::shared_ptr<bf16>> copies_;
+  // They lie in pieces of memory, since a device gives none of less than some mebibytes: the last, what is left of it,
+  // and how much has been asked for.
+  std::shared_ptr<bf16> piece_;
+  int64_t left_ = 0, all_ = 0;
 };
 
 }  // namespace dinomaly::cuda

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <memory>
 
 #include "table/cases.h"
 #include "table/cost.h"
@@ -22,8 +23,11 @@ void printDevice(const Options& options, const Device& device) {
   std::printf("\n%s: best product %.1f GFLOP/s, best copy %.1f GB/s; the last column is the share of that roof\n",
               device.name().c_str(), roof.flops / 1e9, roof.bytes / 1e9);
   for (const Network& network : networksFor(device.backend)) {
+    const std::unique_ptr<Backend> backend = device.make();  // a new one, for what it holds back
     for (const Case& c : networkCases(network)) {
-      if (options.wants(c)) printCase(c, network, *device.make(), roof);  // a new one, for what it holds back
+      if (!options.wants(c)) continue;
+      printCase(c, network, *backend, roof);
+      backend->setTrained(nullptr, 0);  // other parameters come to lie where this case's were
     }
   }
 }

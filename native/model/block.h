@@ -23,8 +23,9 @@ struct Linear {
   int64_t out() const { return weight->info.shape[0]; }
 
   void forward(Backend& backend, Element* y, const Element* x, int64_t rows, Epilogue epilogue = {}) const;
-  /// y = gelu(the layer of x), in training; hidden: what GELU got, kept for the backward pass unless the backend
-  /// computes it again.
+  /// y = gelu(the layer of x), in training. hidden: what GELU got, kept for the backward pass unless the backend
+  /// computes it again; then y is linear()'s, which on a GPU in bf16 has GELU's tanh form, and the gradient the exact
+  /// one's.
   void forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows, Activations& hidden) const;
   /// The same hidden layer, kept or computed again.
   Activations hiddenAgain(Backend& backend, const Element* x, int64_t rows, const Activations& hidden) const;

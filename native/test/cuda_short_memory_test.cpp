@@ -83,6 +83,18 @@ bool sameState(const Kept& a, const Kept& b) {
 
 }  // namespace
 
+TEST_CASE("a download takes what lies idle where a device's memory is short") {
+  const SoundDevices healthy;
+  constexpr int64_t kBytes = 1 << 20;
+  const std::unique_ptr<Backend> backend = makeCudaBackend(Precision::f32);
+  const std::shared_ptr<void> x = backend->allocateBytes(kBytes);
+  backend->zeroBytes(x.get(), kBytes);
+  backend->allocateBytes(2 * kBytes);  // and drops it
+  emulated::limitMemory(0, emulated::held(0).memoryBytes);
+  const std::shared_ptr<void> download = backend->startDownload(x.get(), kBytes);
+  CHECK(static_cast<const unsigned char*>(backend->finishDownload(download))[kBytes - 1] == 0);
+}
+
 TEST_CASE("a step that there is no memory for changes nothing, and a smaller batch is trained on") {
   const SoundDevices sound;
   for (const Precision precision : kPrecisions) {

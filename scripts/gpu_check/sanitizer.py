@@ -11,11 +11,13 @@ TOOLS = ('memcheck', 'racecheck')
 def cases(run: Run) -> dict[str, list[str]]:
     """A forward pass and one training step of the smallest golden network."""
     golden = json.loads((FOLDER / 'training.json').read_text())['training']['default']
-    forward = forward_flags(run, 56)
+    forward, training = forward_flags(run, 56), training_flags(run, golden, steps=1)
+    in_bf16 = [*training[: training.index('--precision')], '--precision', 'bf16']
     return {
         'forward f32': [*forward, '--precision', 'f32'],
         'forward bf16': [*forward, '--precision', 'bf16'],
-        'training f32': training_flags(run, golden, steps=1),
+        'training f32': training,
+        'training bf16': in_bf16,
     }
 
 

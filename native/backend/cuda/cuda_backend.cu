@@ -72,7 +72,9 @@ class CudaBackend : public Backend {
     staging_.download(to, from, static_cast<size_t>(bytes));
   }
   std::shared_ptr<void> startDownload(const void* from, int64_t bytes) override {
-    return staging_.start(from, static_cast<size_t>(bytes));
+    std::shared_ptr<void> download;
+    recordings_.withAllMemory([&] { download = staging_.start(from, static_cast<size_t>(bytes)); });
+    return download;
   }
   const void* finishDownload(const std::shared_ptr<void>& download) override { return staging_.finish(download); }
   void zeroBytes(void* x, int64_t bytes) override { cuda::fillWithZero(stream_, x, static_cast<size_t>(bytes)); }

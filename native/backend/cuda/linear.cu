@@ -1,3 +1,4 @@
+#include "backend/cuda/gelu.h"
 #include "backend/cuda/linear.h"
 
 namespace dinomaly::cuda {
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       float v = toFloat(in[r].values[i]) + add.values[i];
-      if (gelu) v *= 0.5f * (1.0f + erff(v * 0.70710678f));
+      if (gelu) v = Gelu<float>()(v);
       result.values[i] = fromFloat<T>(v * factor.values[i] + toFloat(old[r].values[i]));
     }
     *reinterpret_cast<Pack<T, kCount>*>(y + row * out + column) = result;

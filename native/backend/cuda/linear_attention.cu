@@ -515,10 +515,6 @@ class Launches {
   Shape chunks_, tiles_;
 };
 
-bool onSixteenBytes(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
-}
-
 // Calls `run` with the launches for this head size. aligned: all tensors begin on 16 bytes.
 template <typename T, typename Run>
 void withLaunches(Stream stream, float* scratch, const T* qkv, bool aligned, int64_t images, int64_t tokens,
@@ -541,7 +537,7 @@ void withLaunches(Stream stream, float* scratch, const T* qkv, bool aligned, int
 template <typename T>
 LinearAttentionKernel linearAttentionKernelFor(std::initializer_list<const T*> tensors, int64_t headDim,
                                                int computeMajor) {
-  const bool aligned = std::all_of(tensors.begin(), tensors.end(), onSixteenBytes);
+  const bool aligned = std::all_of(tensors.begin(), tensors.end(), onBoundary<kPackSize<T>, T>);
   return std::is_same_v<T, bf16> && headDim == kTensorHeadDim && computeMajor >= 8 && aligned
              ? LinearAttentionKernel::tensorCores
              : LinearAttentionKernel::plain;
@@ -554,7 +550,7 @@ void linearAttention(Stream stream, T* y, float* scratch, const T* qkv, int64_t 
     if (kernel == LinearAttentionKernel::tensorCores)
       return tensorLinearAttention(stream, y, qkv, images, tokens, heads);
   }
-  const bool aligned = onSixteenBytes(y) && onSixteenBytes(qkv);
+  const bool aligned = onBoundary<kPackSize<T>>(y) && onBoundary<kPackSize<T>>(qkv);
   withLaunches(stream, scratch, qkv, aligned, images, tokens, heads, headDim, [&](auto launches) {
     launches.keyValue();
     launches.output(y);
@@ -569,7 +565,7 @@ void linearAttentionGradient(Stream stream, T* dqkv, float* scratch, const T* dy
       return tensorLinearAttentionGradient(stream, dqkv, dy, qkv, images, tokens, heads);
     }
   }
-  const bool aligned = onSixteenBytes(dqkv) && onSixteenBytes(dy) && onSixteenBytes(qkv);
+  const bool aligned = onBoundary<kPackSize<T>>(dqkv) && onBoundary<kPackSize<T>>(dy) && onBoundary<kPackSize<T>>(qkv);
   withLaunches(stream, scratch, qkv, aligned, images, tokens, heads, headDim, [&](auto launches) {
     launches.keyValue();
     launches.queryGradient(dqkv, dy);

@@ -156,17 +156,12 @@ __global__ void __launch_bounds__(kRowThreads)
                       });
 }
 
-bool loadsPacks(int64_t dim, int64_t count, std::initializer_list<const void*> tensors) {
-  for (const void* tensor : tensors) {
-    if (reinterpret_cast<uintptr_t>(tensor) % 16 != 0) return false;
-  }
-  return dim % count == 0;
-}
-
 template <typename T>
 void rowSums(Stream stream, float* distance, float* sums, const T* e, const T* d, int64_t rows, int64_t dim) {
   constexpr int kCount = kPackSize<T>;
-  launch(stream, loadsPacks(dim, kCount, {e, d}) ? rowSumsKernel<T, kCount> : rowSumsKernel<T, 1>,
+  launch(stream,
+         dim % kCount == 0 && onBoundary<kCount>(e) && onBoundary<kCount>(d) ? rowSumsKernel<T, kCount>
+                                                                             : rowSumsKernel<T, 1>,
          blocksOf(rows, kRowsPerBlock), kRowThreads, 0, distance, sums, e, d, rows, dim);
 }
 
@@ -189,8 +184,9 @@ void looseLoss(Stream stream, T* dd, Step* step, float* scratch, const T* e, con
   static_assert(kSharedBytes >= kSelectThreads / kWarp * sizeof(double));
   launch(stream, joinKernel, 2, kSelectThreads, kSharedBytes, parts, step, images, patches, share);
   constexpr int kCount = kPackSize<T>;
-  launch(stream, loadsPacks(dim, kCount, {dd, e, d}) ? gradientKernel<T, kCount> : gradientKernel<T, 1>,
-         blocksOf(rows, kRowsPerBlock), kRowThreads, 0, dd, parts, e, d, rows, patches, dim);
+  const bool packed = dim % kCount == 0 && onBoundary<kCount>(dd) && onBoundary<kCount>(e) && onBoundary<kCount>(d);
+  launch(stream, packed ? gradientKernel<T, kCount> : gradientKernel<T, 1>, blocksOf(rows, kRowsPerBlock), kRowThreads,
+         0, dd, parts, e, d, rows, patches, dim);
 }
 
 int64_t looseLossScratch(int64_t images, int64_t patches) {

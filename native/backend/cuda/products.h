@@ -32,7 +32,7 @@ struct ProductEpilogue {
 /// How an algorithm is found for a product that there is no stored choice for.
 enum class Choosing {
   first,  // the one that cuBLASLt holds for the quickest: the same in each process
-  timed,  // the quickest of up to eight, from then on a stored choice
+  timed,  // the quickest of up to sixteen, from then on a stored choice
 };
 
 /// Sums are split only in ways that add the parts in f32 and in a step of their own: neither atomics nor bf16 in

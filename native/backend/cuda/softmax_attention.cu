@@ -76,7 +76,8 @@ __device__ __forceinline__ void storeTile(float* tile, const Four (&mine)[PlainT
 // A block for 64 queries of one head, in float: 16 threads to four rows of queries. A thread computes the products of
 // its four queries with every 16th key of the tile, then, for the same queries, kDim / 16 columns of the result; both
 // read four floats at a time from shared memory, eight such reads to 64 multiply-adds (head size 64). K and V take
-// turns in one place; while one is worked on, the next is already in registers. Reads and writes as the kernel above.
+// turns in one place; while one is worked on, the next is already in registers. Reads and writes as
+// tensorAttentionKernel.
 template <typename T, int kDim>
 __global__ void __launch_bounds__(kPlainThreads, kDim == 64 ? 2 : 1)
     plainAttentionKernel(T* y, const T* qkv, int tokens, int heads, int headDim, float scale) {

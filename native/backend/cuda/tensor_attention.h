@@ -235,20 +235,20 @@ __device__ __forceinline__ void attendRow(bf16* y, const bf16* q, const bf16* k,
   *reinterpret_cast<Pack<bf16, 2>*>(y + 2 * lane) = {{fromFloat<bf16>(out[0] * part), fromFloat<bf16>(out[1] * part)}};
 }
 
-/// Divides by the sums and writes, 16 bytes at a time; then does anew the queries whose sums are too large.
+/// Divides by the sums and writes, 16 bytes at a time; then does anew the queries whose sums are out of range.
 template <int kSets>
 __device__ __forceinline__ void finish(const Queries<kSets>& queries, bf16* y, const bf16* q, int first, int tokens,
                                        int64_t dim, float scale) {
   const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-  unsigned tooLarge = 0;  // a bit for each half of each set
+  unsigned outOfRange = 0;  // a bit for each half of each set
 #pragma unroll
   for (int set = 0; set < kSets; ++set) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const float sum = sumOfLanes<4>(queries.sum[set][half]), part = 1.0f / sum;
       const int query = first + set * 16 + half * 8 + g;
-      const bool fits = !(sum > kLargestSum);  // a NaN is one of the operands
-      if (!fits && query < tokens) tooLarge |= 1u << (set * 2 + half);
+      const bool fits = !(sum > kLargestSum || sum < 1 / kLargestSum);  // a NaN is one of the operands
+      if (!fits && query < tokens) outOfRange |= 1u << (set * 2 + half);
 #pragma unroll
       for (int j = 0; j < kHeadDim / 8; j += 4) {
         uint32_t pairs[4];
@@ -264,10 +264,10 @@ __device__ __forceinline__ void finish(const Queries<kSets>& queries, bf16* y, c
       }
     }
   }
-  if (!__any_sync(kAllLanes, tooLarge != 0)) return;
+  if (!__any_sync(kAllLanes, outOfRange != 0)) return;
 #pragma unroll 1
   for (int row = 0; row < 16 * kSets; ++row) {
-    const unsigned halves = __shfl_sync(kAllLanes, tooLarge, row % 8 * 4);
+    const unsigned halves = __shfl_sync(kAllLanes, outOfRange, row % 8 * 4);
     if (halves >> (row / 8) & 1) {
       attendRow(y + (first + row) * dim, q + (first + row) * 3 * dim, q + dim, dim, tokens, scale);
     }

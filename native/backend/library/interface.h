@@ -121,9 +121,9 @@ struct Interface {
   void (*destroy)(void* backend);
 
   int32_t (*allocate)(void* backend, Failure* failure, int64_t bytes, void** block);
+  int32_t (*allocateFrozenWeight)(void* backend, Failure* failure, int64_t size, void** block);
   void (*release)(void* backend, void* block);
   /// work returns 0, or another number to give up, which the call then returns without a failure.
-  int32_t (*allocateFrozenWeight)(void* backend, Failure* failure, int64_t size, void** block);
   int32_t (*run)(void* backend, Failure* failure, int64_t id, int32_t (*work)(void* context), void* context);
   /// take: gets the text, which is gone when it returns.
   int32_t (*tuning)(void* backend, Failure* failure, void (*take)(void* context, const char* text), void* context);

@@ -8,4 +8,11 @@ void Backend::download(float* to, const Element* from, int64_t size) {
   download(to, converted.get(), size);
 }
 
+Activations Backend::narrowed(const Activations& wide, int64_t size) {
+  if (elementBytes() == kFloat) return wide;
+  Activations rounded = allocateActivations(size);
+  toElements(rounded.get(), reinterpret_cast<const float*>(wide.get()), size);
+  return rounded;
+}
+
 }  // namespace dinomaly

@@ -1,10 +1,10 @@
 // The operations that the network is made of. A device implements this list; the network knows nothing else of it.
 //
 // All tensors are dense, row-major, in the device's memory. Activations and their gradients (Element) are of a type
-// that the device chooses, f32 or bf16; everything else is f32. Letters in comments: B images, N tokens of an image
-// (class, registers, patches), P patches, D channels, H heads, d = D/H; T = B*N rows. Every sum runs in an order that
-// the number of threads does not change. Operations may be asynchronous; download() and stepOutcome() wait for them.
-// One thread at a time; buffers may be dropped by any.
+// that the device chooses, f32 or bf16; everything else is f32, and so are activations where they are called wide.
+// Letters in comments: B images, N tokens of an image (class, registers, patches), P patches, D channels, H heads,
+// d = D/H; T = B*N rows. Every sum runs in an order that the number of threads does not change. Operations may be
+// asynchronous; download() and stepOutcome() wait for them. One thread at a time; buffers may be dropped by any.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,7 @@ struct Epilogue {
   const Element* residual = nullptr;  // (rows, out), may be y itself
   /// Whether a backend that was asked for int8 may round x and w to bytes: not where a gradient follows.
   bool mayRound = false;
+  bool wide = false;  // y and residual are; not with an activation
 };
 
 /// Which of the network's dropouts; the step's numbers say the rest.
@@ -81,12 +82,14 @@ class Backend {
 
   // The same by the number of values.
   Buffer allocate(int64_t size) { return std::static_pointer_cast<float>(allocateBytes(size * kFloat)); }
-  Activations allocateActivations(int64_t size) {
-    return std::static_pointer_cast<Element>(allocateBytes(size * elementBytes()));
+  Activations allocateActivations(int64_t size, bool wide = false) {
+    return std::static_pointer_cast<Element>(allocateBytes(size * (wide ? kFloat : elementBytes())));
   }
   void upload(float* to, const float* from, int64_t size) { uploadBytes(to, from, size * kFloat); }
   void download(float* to, const float* from, int64_t size) { downloadBytes(to, from, size * kFloat); }
   void download(float* to, const Element* from, int64_t size);
+  /// Wide activations as others are: themselves where all are f32.
+  Activations narrowed(const Activations& wide, int64_t size);
   void zero(float* x, int64_t size) { zeroBytes(x, size * kFloat); }
   void zero(Element* x, int64_t size) { zeroBytes(x, size * elementBytes()); }
   void copy(Element* to, const Element* from, int64_t size) { copyBytes(to, from, size * elementBytes()); }
@@ -119,7 +122,8 @@ class Backend {
                                  int64_t p) = 0;
   /// A normalised tensor (B, 3, h, w) -> patches (B*P, 3*p*p).
   virtual void patchesFromTensor(Element* y, const float* x, int64_t images, int64_t h, int64_t w, int64_t p) = 0;
-  /// y (B,N,D) = [cls + positions[0], registers, patches + positions[1..]]; patches (B*P,D), positions (1+P,D).
+  /// y (B,N,D) = [cls + positions[0], registers, patches + positions[1..]]; patches (B*P,D), positions (1+P,D). y and
+  /// patches are wide.
   virtual void embed(Element* y, const Element* patches, const float* cls, const float* registers,
                      const float* positions, int64_t images, int64_t patchCount, int64_t registerCount,
                      int64_t dim) = 0;
@@ -145,9 +149,9 @@ class Backend {
   /// dx = dy * gelu'(x). In place allowed (dx = dy).
   virtual void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) = 0;
 
-  // Norm. mean and rstd (rows) are kept for the backward pass; null: not kept.
+  // Norm. mean and rstd (rows) are kept for the backward pass; null: not kept. wide: x is.
   virtual void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
-                         int64_t rows, int64_t dim, float eps) = 0;
+                         int64_t rows, int64_t dim, float eps, bool wide) = 0;
   /// dx += the gradient (it joins the residual path's); dweight, dbias (dim) are written.
   virtual void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,
                                  const float* mean, const float* rstd, const float* weight, int64_t rows,

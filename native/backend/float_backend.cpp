@@ -79,7 +79,7 @@ void FloatBackend::geluGradient(Element* dx, const Element* dy, const Element* x
   geluGradient(f(dx), f(dy), f(x), size);
 }
 void FloatBackend::layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight,
-                             const float* bias, int64_t rows, int64_t dim, float eps) {
+                             const float* bias, int64_t rows, int64_t dim, float eps, bool) {
   layerNorm(f(y), mean, rstd, f(x), weight, bias, rows, dim, eps);
 }
 void FloatBackend::layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,

@@ -100,7 +100,7 @@ class FloatBackend : public Backend {
   void gelu(Element* y, const Element* x, int64_t size) final;
   void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) final;
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
-                 int64_t rows, int64_t dim, float eps) final;
+                 int64_t rows, int64_t dim, float eps, bool wide) final;
   void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,
                          const float* mean, const float* rstd, const float* weight, int64_t rows, int64_t dim) final;
   void softmaxAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,

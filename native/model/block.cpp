@@ -55,7 +55,7 @@ Block::Block(Parameters& parameters, const std::string& name, Mixer mixer, int64
 
 void Block::normalise(Backend& backend, const Norm& norm, Element* y, float* mean, float* rstd, const Element* x,
                       int64_t rows) const {
-  backend.layerNorm(y, mean, rstd, x, norm.weight->value.get(), norm.bias->value.get(), rows, dim(), eps_);
+  backend.layerNorm(y, mean, rstd, x, norm.weight->value.get(), norm.bias->value.get(), rows, dim(), eps_, wide_);
 }
 
 // n1 = norm1(x), qkv = n1 Wqkv, mixed = attention(qkv), x1 = x + ls1 * mixed Wproj,
@@ -81,9 +81,9 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   (backend.*mix)(mixed.get(), t.qkv.get(), shape.images, shape.tokens, heads_, d / heads_);
   if (keeps) t.mixed = mixed;
   cancel.check();
-  t.x1 = backend.allocateActivations(rows * d);
+  t.x1 = backend.allocateActivations(rows * d, wide_);
   proj_.forward(backend, t.x1.get(), mixed.get(), rows,
-                {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound});
+                {nullptr, Activation::none, scaleOf(scale1_), x.get(), mayRound, wide_});
   normalise(backend, norm2_, n.get(), t.mean2.get(), t.rstd2.get(), t.x1.get(), rows);
   const Activations act = backend.allocateActivations(rows * 4 * d);
   if (tape) {
@@ -93,7 +93,8 @@ Activations Block::forward(Backend& backend, const Activations& x, Shape shape, 
   }
   cancel.check();
   const Activations y = tape ? backend.allocateActivations(rows * d) : t.x1;
-  fc2_.forward(backend, y.get(), act.get(), rows, {nullptr, Activation::none, scaleOf(scale2_), t.x1.get(), mayRound});
+  fc2_.forward(backend, y.get(), act.get(), rows,
+               {nullptr, Activation::none, scaleOf(scale2_), t.x1.get(), mayRound, wide_});
   cancel.check();
   if (tape) *tape = std::move(t);
   return y;

@@ -54,6 +54,8 @@ class Block {
 
   /// Where fc1 does not bear int8.
   void keepFc1Exact() { fc1_.bearsRounding = false; }
+  /// Its input, output and what lies between the two halves are wide from now on; without a tape.
+  void widen() { wide_ = true; }
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
@@ -72,6 +74,7 @@ class Block {
   Mixer mixer_;
   int64_t heads_;
   float eps_;
+  bool wide_ = false;
 };
 
 }  // namespace dinomaly

@@ -1,5 +1,6 @@
 #include "model/encoder.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.h"
@@ -9,11 +10,17 @@ namespace dinomaly {
 namespace {
 
 constexpr float kEps = 1e-6f;
+/// As many at most keep the residual stream wide. What is rounded there, all later blocks get: in bf16 it changes
+/// scores by two to four times as much as it does later. Targets are not wide, so the first one ends it.
+constexpr int64_t kMostWideBlocks = 2;
 
 }  // namespace
 
 Encoder::Encoder(const EncoderConfig& config, Parameters& parameters, Backend& backend)
-    : config_(config), parameters_(parameters), backend_(backend) {
+    : config_(config),
+      parameters_(parameters),
+      backend_(backend),
+      wideBlocks_(static_cast<size_t>(std::min(kMostWideBlocks, config.targets.front()))) {
   for (int64_t i = 0; i <= config.targets.back(); ++i) {  // later blocks are never run
     blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), Mixer::softmaxAttention, config.heads, kEps,
                          config.layerScale);
@@ -21,6 +28,7 @@ Encoder::Encoder(const EncoderConfig& config, Parameters& parameters, Backend& b
   // A few channels of what the first fc1 gets are far larger than the rest, of which bytes would tell little. The patch
   // embedding is not rounded either: it is little work, and all else follows from it. bench/int8.mjs measures both.
   blocks_.front().keepFc1Exact();
+  for (size_t i = 0; i < wideBlocks_; ++i) blocks_[i].widen();
 }
 
 const Buffer& Encoder::positions(int64_t rows, int64_t cols) {
@@ -36,7 +44,16 @@ const Buffer& Encoder::positions(int64_t rows, int64_t cols) {
   return kept;
 }
 
+Shape Encoder::shapeOf(const Images& images) const {
+  const int64_t patchCount = (images.height / config_.patch) * (images.width / config_.patch);
+  return {images.count, 1 + config_.registers + patchCount};
+}
+
 Activations Encoder::tokens(const Images& images) {
+  return backend_.narrowed(wideTokens(images), shapeOf(images).rows() * config_.dim);
+}
+
+Activations Encoder::wideTokens(const Images& images) {
   const int64_t p = config_.patch, d = config_.dim, inputs = 3 * p * p;
   if (images.height % p || images.width % p || images.height < p || images.width < p) {
     throw Error("ERR_INVALID_ARGUMENT", "expected pictures whose height and width are multiples of the patch, " +
@@ -50,11 +67,12 @@ Activations Encoder::tokens(const Images& images) {
   } else {
     backend_.patchesFromTensor(patches.get(), images.tensor, images.count, images.height, images.width, p);
   }
-  const Activations embedded = backend_.allocateActivations(images.count * patchCount * d);
-  backend_.linear(embedded.get(), patches.get(), parameters_.at("encoder.patch_embed.proj.weight").value.get(),
-                  images.count * patchCount, inputs, d,
-                  {parameters_.at("encoder.patch_embed.proj.bias").value.get(), Activation::none, nullptr, nullptr});
-  Activations tokens = backend_.allocateActivations(images.count * (1 + config_.registers + patchCount) * d);
+  const Activations embedded = backend_.allocateActivations(images.count * patchCount * d, true);
+  backend_.linear(
+      embedded.get(), patches.get(), parameters_.at("encoder.patch_embed.proj.weight").value.get(),
+      images.count * patchCount, inputs, d,
+      {parameters_.at("encoder.patch_embed.proj.bias").value.get(), Activation::none, nullptr, nullptr, false, true});
+  Activations tokens = backend_.allocateActivations(shapeOf(images).rows() * d, true);
   const float* registers = config_.registers ? parameters_.at("encoder.register_tokens").value.get() : nullptr;
   backend_.embed(tokens.get(), embedded.get(), parameters_.at("encoder.cls_token").value.get(), registers,
                  positions(rows, cols).get(), images.count, patchCount, config_.registers, d);
@@ -62,11 +80,11 @@ Activations Encoder::tokens(const Images& images) {
 }
 
 std::vector<Activations> Encoder::forward(const Images& images, const CancelToken& cancel) {
-  Activations x = tokens(images);
-  const int64_t patchCount = (images.height / config_.patch) * (images.width / config_.patch);
-  const Shape shape{images.count, 1 + config_.registers + patchCount};
+  Activations x = wideTokens(images);
+  const Shape shape = shapeOf(images);
   std::vector<Activations> targets;
   for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (i == wideBlocks_) x = backend_.narrowed(x, shape.rows() * config_.dim);
     x = blocks_[i].forward(backend_, x, shape, nullptr, cancel);
     if (static_cast<int64_t>(i) == config_.targets[targets.size()]) targets.push_back(x);
   }

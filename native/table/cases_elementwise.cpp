@@ -55,6 +55,13 @@ Case sumOf(int64_t count, int64_t size, bool onto = false) {
   return c;
 }
 
+/// Where the residual stream is wide no more; where all activations are f32 the network leaves it out.
+Case narrowedOf(int64_t size) {
+  Case c = base("toElements", shapeText(size), {activations(Access::write, size), floats(Access::read, size)}, 0);
+  c.run = [size](Backend& b, const Placed& p) { b.toElements(p.e(0), p.f(1), size); };
+  return c;
+}
+
 Case dropoutOf(int64_t rows, int64_t dim, float rate, bool inPlace) {
   Case c = base(std::string("dropout") + (inPlace ? " in place" : "") + ", rate " + std::to_string(rate).substr(0, 3),
                 shapeText(rows, dim),
@@ -94,8 +101,12 @@ Cases elementwiseCases() {
 
 Cases elementwiseCases(const Network& n) {
   const int64_t wide = n.rows() * 4 * n.dim;
-  return {geluOf(wide), geluGradientOf(wide, true), scored(1, sumOf(n.targets, n.rows() * n.dim)),
-          dropoutOf(n.rows(), n.dim, 0.4f, false), dropoutOf(n.rows(), 4 * n.dim, 0.4f, true)};
+  return {geluOf(wide),
+          geluGradientOf(wide, true),
+          scored(1, sumOf(n.targets, n.rows() * n.dim)),
+          scored(1, narrowedOf(n.rows() * n.dim)),
+          dropoutOf(n.rows(), n.dim, 0.4f, false),
+          dropoutOf(n.rows(), 4 * n.dim, 0.4f, true)};
 }
 
 }  // namespace dinomaly::table

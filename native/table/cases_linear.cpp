@@ -38,6 +38,19 @@ Case forward(const std::string& operation, const Shape& s, bool bias, Activation
   return c;
 }
 
+/// With a result that is wide, and so is the residual.
+Case wide(const std::string& operation, const Shape& s, bool scale, bool residual, bool onto = false) {
+  Case c = forward(operation, s, true, Activation::none, scale, residual, onto);
+  c.operands[0].kind = c.operands[5].kind = Kind::floats;
+  if (scale) c.tolerance.sums = 3e-3;  // LayerScale times weight is rounded
+  c.run = [=](Backend& b, const Placed& p) {
+    b.linear(p.e(0), p.e(1), p.f(2), s.rows, s.in, s.out,
+             {p.f(3), Activation::none, scale ? p.f(4) : nullptr, onto ? p.e(0) : (residual ? p.e(5) : nullptr), true,
+              true});
+  };
+  return c;
+}
+
 /// Rows of which each is one value: in bytes they are the largest, whose products are the first to saturate.
 Case largestBytes(const Shape& s, float sign) {
   Case c = forward("linear of the largest bytes, " + std::string(sign < 0 ? "negative" : "positive"), s, false,
@@ -89,6 +102,10 @@ Cases linearCases() {
     all.push_back(forward("linear, bias, scale, residual", s, true, Activation::none, true, true));
     all.push_back(forward("linear, bias, onto its residual", s, true, Activation::none, false, true, true));
     all.push_back(forward("linear, bias, scale, onto its residual", s, true, Activation::none, true, true, true));
+    all.push_back(wide("linear, bias, wide", s, false, false));
+    all.push_back(wide("linear, bias, residual, wide", s, false, true));
+    all.push_back(wide("linear, bias, scale, residual, wide", s, true, true));
+    all.push_back(wide("linear, bias, scale, onto its residual, wide", s, true, true, true));
     all.push_back(forward("linear in full, bias", s, true, Activation::none, false, false, false, false));
     for (const float sign : {1.0f, -1.0f}) all.push_back(largestBytes(s, sign));
     all.push_back(inputGradient(s));
@@ -108,13 +125,15 @@ Cases linearCases(const Network& n) {
   const Shape qkv{rows, d, 3 * d}, proj{rows, d, d}, fc1{rows, d, 4 * d}, fc2{rows, 4 * d, d};
   const auto none = Activation::none;
   Cases all = {
-      scored(1, forward("linear, bias", {n.images * n.patches(), 588, d}, true, none, false, false)),
+      scored(1, wide("linear, bias, wide", {n.images * n.patches(), 588, d}, false, false)),
       scored(n.blocks(), forward("linear, bias", qkv, true, none, false, false)),
-      scored(n.encoderBlocks, forward("linear, bias, scale, residual", proj, true, none, true, true)),
+      scored(n.wideBlocks, wide("linear, bias, scale, residual, wide", proj, true, true)),
+      scored(n.encoderBlocks - n.wideBlocks, forward("linear, bias, scale, residual", proj, true, none, true, true)),
       scored(n.decoderBlocks, forward("linear, bias, residual", proj, true, none, false, true)),
       scored(n.blocks() + 1, forward("linear, bias, gelu", fc1, true, Activation::gelu, false, false)),
       forward("linear, bias", fc1, true, none, false, false),
-      scored(n.encoderBlocks, forward("linear, bias, scale, residual", fc2, true, none, true, true)),
+      scored(n.wideBlocks, wide("linear, bias, scale, residual, wide", fc2, true, true)),
+      scored(n.encoderBlocks - n.wideBlocks, forward("linear, bias, scale, residual", fc2, true, none, true, true)),
       scored(n.decoderBlocks, forward("linear, bias, residual", fc2, true, none, false, true)),
       scored(1, forward("linear, bias", fc2, true, none, false, false)),  // the bottleneck's
   };

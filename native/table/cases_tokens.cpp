@@ -40,11 +40,10 @@ struct Shape {
 };
 
 Case embedding(const Shape& s) {
-  Case c =
-      base("embed", s.text(),
-           {activations(Access::write, s.all()), activations(Access::read, s.ofPatches()), floats(Access::read, s.dim),
-            floats(Access::read, s.registers * s.dim), floats(Access::read, (1 + s.patches) * s.dim)},
-           s.all(), 1);
+  Case c = base("embed", s.text(),
+                {floats(Access::write, s.all()), floats(Access::read, s.ofPatches()), floats(Access::read, s.dim),
+                 floats(Access::read, s.registers * s.dim), floats(Access::read, (1 + s.patches) * s.dim)},
+                s.all(), 1);
   c.run = [=](Backend& b, const Placed& p) {
     b.embed(p.e(0), p.e(1), p.f(2), s.registers ? p.f(3) : nullptr, p.f(4), s.images, s.patches, s.registers, s.dim);
   };

@@ -103,18 +103,18 @@ Gradient layerNorm() {
           dy,
           [](Backend& b, const Values& x) {
             return after(b, {e(nothing(kRows * kOut)), e(x[0]), f(x[1]), f(x[2])}, [](Backend& back, const Placed& p) {
-              back.layerNorm(p.e(0), nullptr, nullptr, p.e(1), p.f(2), p.f(3), kRows, kOut, 1e-6f);
+              back.layerNorm(p.e(0), nullptr, nullptr, p.e(1), p.f(2), p.f(3), kRows, kOut, 1e-6f, false);
             })[0];
           },
           [dy](Backend& b, const Values& x) {
-            Values found = after(b,
-                                 {e(nothing(kRows * kOut)), f(x[1]), f(x[2]), e(dy), e(x[0]), f(nothing(kRows)),
-                                  f(nothing(kRows)), f(x[1]), e(nothing(kRows * kOut))},
-                                 [](Backend& back, const Placed& p) {
-                                   back.layerNorm(p.e(8), p.f(5), p.f(6), p.e(4), p.f(7), p.f(2), kRows, kOut, 1e-6f);
-                                   back.layerNormGradient(p.e(0), p.f(1), p.f(2), p.e(3), p.e(4), p.f(5), p.f(6),
-                                                          p.f(7), kRows, kOut);
-                                 });
+            Values found = after(
+                b,
+                {e(nothing(kRows * kOut)), f(x[1]), f(x[2]), e(dy), e(x[0]), f(nothing(kRows)), f(nothing(kRows)),
+                 f(x[1]), e(nothing(kRows * kOut))},
+                [](Backend& back, const Placed& p) {
+                  back.layerNorm(p.e(8), p.f(5), p.f(6), p.e(4), p.f(7), p.f(2), kRows, kOut, 1e-6f, false);
+                  back.layerNormGradient(p.e(0), p.f(1), p.f(2), p.e(3), p.e(4), p.f(5), p.f(6), p.f(7), kRows, kOut);
+                });
             found.resize(3);
             return found;
           }};

@@ -11,6 +11,7 @@ struct Network {
   std::string name;
   int64_t images, side, dim, heads;
   int64_t encoderBlocks = 10, decoderBlocks = 8;  // up to the last target
+  int64_t wideBlocks = 2;                         // of the encoder's
   int64_t targets = 8, groups = 2;                // layers, in groups of as many
 
   int64_t patches() const { return side / 14 * (side / 14); }

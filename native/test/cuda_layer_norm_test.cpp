@@ -52,6 +52,29 @@ void check(int64_t rows, int64_t dim, float tolerance) {
   CHECK(difference(dbias, expectedDbias) <= 1e-5f);
 }
 
+/// Of floats, to bf16.
+void checkWide(int64_t rows, int64_t dim) {
+  CAPTURE(rows);
+  CAPTURE(dim);
+  const auto size = static_cast<size_t>(rows * dim);
+  const std::vector<float> x = noise(rows * dim, 1), weight = noise(dim, 4), bias = noise(dim, 5);
+  const std::vector<bf16> y = inEveryOrder<bf16>([&] {
+    std::vector<bf16> result(size);
+    layerNorm<bf16, float>(Stream(), result.data(), nullptr, nullptr, x.data(), weight.data(), bias.data(), rows, dim,
+                           kEps);
+    return result;
+  });
+  std::vector<float> exact(size);
+  layerNorm<float, float>(Stream(), exact.data(), nullptr, nullptr, x.data(), weight.data(), bias.data(), rows, dim,
+                          kEps);
+  CHECK(sameBits(y, as<bf16>(exact)));
+  std::vector<bf16> beside(size + 1);  // on no pack's boundary
+  layerNorm<bf16, float>(Stream(), beside.data() + 1, nullptr, nullptr, x.data(), weight.data(), bias.data(), rows, dim,
+                         kEps);
+  beside.erase(beside.begin());
+  CHECK(difference(floats(beside), exact) <= 4e-3f);
+}
+
 }  // namespace
 
 TEST_CASE("CUDA's LayerNorm agrees with plain loops") {
@@ -67,4 +90,12 @@ TEST_CASE_TEMPLATE("CUDA's LayerNorm agrees with plain loops where a warp takes 
                    float, bf16) {
   check<T>(6339, 64, sizeof(T) == 2 ? 4e-3f : 1e-5f);
   check<T>(3170, 520, sizeof(T) == 2 ? 4e-3f : 1e-5f);
+}
+
+TEST_CASE("CUDA's LayerNorm of floats to bf16 is that to floats, rounded") {
+  for (const int64_t rows : {1, 5, 67, 1060}) {
+    for (const int64_t dim : {33, 132, 384, 768, 1024, 1032}) {
+      if (rows * dim < 1000000) checkWide(rows, dim);
+    }
+  }
 }

@@ -49,28 +49,26 @@ void checkPatches(int64_t images, int64_t h, int64_t w, int64_t p) {
   CHECK(sameBits(fromTensor, as<T>(expected)));
 }
 
-template <typename T>
 void checkEmbed(int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) {
   CAPTURE(images);
   CAPTURE(patchCount);
   CAPTURE(registerCount);
   CAPTURE(dim);
   const int64_t tokens = 1 + registerCount + patchCount;
-  const std::vector<T> patches = as<T>(noise(images * patchCount * dim, 1));
-  const std::vector<float> cls = noise(dim, 2), registers = noise(registerCount * dim, 3),
-                           positions = noise((1 + patchCount) * dim, 4), wide = floats(patches);
+  const std::vector<float> patches = noise(images * patchCount * dim, 1), cls = noise(dim, 2),
+                           registers = noise(registerCount * dim, 3), positions = noise((1 + patchCount) * dim, 4);
   const auto size = static_cast<size_t>(images * tokens * dim);
-  const std::vector<T> y = inEveryOrder<T>([&] {
-    std::vector<T> result(size);
+  const std::vector<float> y = inEveryOrder<float>([&] {
+    std::vector<float> result(size);
     embed(Stream(), result.data(), patches.data(), cls.data(), registers.data(), positions.data(), images, patchCount,
           registerCount, dim);
     return result;
   });
   std::vector<float> expected(size);
-  makePlainBackend()->embed(expected.data(), wide.data(), cls.data(), registers.data(), positions.data(), images,
+  makePlainBackend()->embed(expected.data(), patches.data(), cls.data(), registers.data(), positions.data(), images,
                             patchCount, registerCount, dim);
-  CHECK(sameBits(y, as<T>(expected)));
-  const auto again = [&](T* result) {
+  CHECK(sameBits(y, expected));
+  const auto again = [&](float* result) {
     embed(Stream(), result, patches.data(), cls.data(), registers.data(), positions.data(), images, patchCount,
           registerCount, dim);
   };
@@ -154,10 +152,9 @@ TEST_CASE("CUDA's pixels become the floats that they become on a CPU, to the bit
 TEST_CASE("CUDA's embedding of patches among class token and registers agrees with plain loops") {
   for (const int64_t images : {1, 7}) {
     for (const int64_t dim : {1, 33, 128, 384}) {
-      checkEmbed<float>(images, 20, 0, dim);
-      checkEmbed<bf16>(images, 20, 4, dim);
-      checkEmbed<float>(images, 1, 4, dim);
-      checkEmbed<bf16>(images, 1, 1, dim);
+      checkEmbed(images, 20, 0, dim);
+      checkEmbed(images, 20, 4, dim);
+      checkEmbed(images, 1, 1, dim);
     }
   }
 }

@@ -118,7 +118,7 @@ class CudaBackend : public Backend {
   }
   void embed(Element* y, const Element* patches, const float* cls, const float* registers, const float* positions,
              int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) override {
-    cuda::embed(stream_, of(y), of(patches), cls, registers, positions, images, patchCount, registerCount, dim);
+    cuda::embed(stream_, wide(y), wide(patches), cls, registers, positions, images, patchCount, registerCount, dim);
   }
   void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count, int64_t images,
                    int64_t tokenCount, int64_t patchCount, int64_t dim) override {
@@ -153,12 +153,10 @@ class CudaBackend : public Backend {
     const bool gelu = e.activation == Activation::gelu;
     if constexpr (kIsFloat) {
       linearThenFinish(of(y), of(x), w, rows, in, out, e, gelu);
-    } else {  // LayerScale lies in the rounded weights, everything else in the product's epilogue
-      const Padded padded = paddedFor(of(x), w, rows, in);
-      const bf16* const weight = roundedWeights_.of(w, e.scale, out, in, padded.in);
-      const bf16* const bias = e.bias ? roundedWeights_.of(e.bias, e.scale, out, 1) : nullptr;
-      products_.multiply<bf16, bf16>(stream_, of(y), {padded.x}, {weight, true}, rows, out, padded.in,
-                                     {bias, gelu, of(e.residual)});
+    } else if (e.wide) {
+      linearOfRounded(wide(y), of(x), w, rows, in, out, e, gelu, wide(e.residual));
+    } else {
+      linearOfRounded(of(y), of(x), w, rows, in, out, e, gelu, of(e.residual));
     }
   }
   void linearInputGradient(Element* dx, const Element* dy, const float* w, int64_t rows, int64_t in,
@@ -184,8 +182,12 @@ class CudaBackend : public Backend {
   }
 
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
-                 int64_t rows, int64_t dim, float eps) override {
-    cuda::layerNorm(stream_, of(y), mean, rstd, of(x), weight, bias, rows, dim, eps);
+                 int64_t rows, int64_t dim, float eps, bool isWide) override {
+    if (isWide) {
+      cuda::layerNorm(stream_, of(y), mean, rstd, wide(x), weight, bias, rows, dim, eps);
+    } else {
+      cuda::layerNorm(stream_, of(y), mean, rstd, of(x), weight, bias, rows, dim, eps);
+    }
   }
   void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,
                          const float* mean, const float* rstd, const float* weight, int64_t rows,
@@ -255,6 +257,8 @@ class CudaBackend : public Backend {
 
   static T* of(Element* x) { return reinterpret_cast<T*>(x); }
   static const T* of(const Element* x) { return reinterpret_cast<const T*>(x); }
+  static float* wide(Element* x) { return reinterpret_cast<float*>(x); }
+  static const float* wide(const Element* x) { return reinterpret_cast<const float*>(x); }
   static std::vector<cuda::Term<T>> termsOf(const Element* const* xs, const float* weights, int64_t count,
                                             int64_t stride) {
     std::vector<cuda::Term<T>> terms;
@@ -287,6 +291,26 @@ class CudaBackend : public Backend {
     } else {
       return roundedWeights_.of(w, nullptr, out, in);
     }
+  }
+
+  /// A product of bf16, for a result of either type: LayerScale lies in the rounded weights, everything else in the
+  /// product's epilogue.
+  template <typename Y>
+  void linearOfRounded(Y* y, const bf16* x, const float* w, int64_t rows, int64_t in, int64_t out, const Epilogue& e,
+                       bool gelu, const Y* residual) {
+    const Padded padded = paddedFor(x, w, rows, in);
+    const bf16* const weight = roundedWeights_.of(w, e.scale, out, in, padded.in);
+    products_.multiply<bf16, Y>(stream_, y, {padded.x}, {weight, true}, rows, out, padded.in,
+                                {biasOf<Y>(e, out), gelu, residual});
+  }
+
+  /// cuBLASLt wants it in the result's type.
+  template <typename Y>
+  const Y* biasOf(const Epilogue& e, int64_t out) {
+    if constexpr (std::is_same_v<Y, float>) {
+      if (!e.scale) return e.bias;
+    }
+    return e.bias ? roundedWeights_.template of<Y>(e.bias, e.scale, out, 1, 1) : nullptr;
   }
 
   /// A product of floats, and what its epilogue cannot do in a pass of its own.

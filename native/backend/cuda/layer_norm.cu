@@ -61,37 +61,37 @@ __device__ __forceinline__ void loadFloats(float (&values)[kCount], const float*
   }
 }
 
-// A warp a row, which it reads once, 16 bytes a load, and holds in registers. Reads rows * dim of T and writes as much:
-// bound by memory alone. dim floats of weight and bias stay in cache. kEarly: they are loaded together with the row and
-// kept, for so few rows that each multiprocessor has all of its own at once, and would wait for them in the end; more
-// rows want the registers.
-template <typename T, int kDim, bool kEarly>
+// A warp a row, which it reads once, 16 bytes a load, and holds in registers. Reads rows * dim of X and writes as many
+// T: bound by memory alone. dim floats of weight and bias stay in cache. kEarly: they are loaded together with the row
+// and kept, for so few rows that each multiprocessor has all of its own at once, and would wait for them in the end;
+// more rows want the registers.
+template <typename T, typename X, int kDim, bool kEarly>
 __global__ void __launch_bounds__(kRowThreads)
-    heldLayerNormKernel(T* y, float* mean, float* rstd, const T* x, const float* weight, const float* bias,
+    heldLayerNormKernel(T* y, float* mean, float* rstd, const X* x, const float* weight, const float* bias,
                         int64_t rows, int64_t dim, float eps) {
-  constexpr int kCount = kPackSize<T>;
+  constexpr int kCount = kPackSize<X>;
   const int64_t row = blockIdx.x * kBlockRows + threadIdx.x / kWarp;
   if (row >= rows) return;  // the whole warp
   T* const out = y + row * dim;
-  Packs<T, kDim> in;
-  loadPacks<T, kDim>(in, x + row * dim, dim);
-  float w[kPacks<T, kDim>][kCount], b[kPacks<T, kDim>][kCount];
+  Packs<X, kDim> in;
+  loadPacks<X, kDim>(in, x + row * dim, dim);
+  float w[kPacks<X, kDim>][kCount], b[kPacks<X, kDim>][kCount];
   const auto loadWeights = [&](int p, unsigned i) {
     loadFloats(w[p], weight + i);
     loadFloats(b[p], bias + i);
   };
   if (kEarly) {
 #pragma unroll
-    for (int p = 0; p < kPacks<T, kDim>; ++p) loadWeights(p, firstOfPack<T>(p, dim));
+    for (int p = 0; p < kPacks<X, kDim>; ++p) loadWeights(p, firstOfPack<X>(p, dim));
   }
   float sum = 0;
-  forEachPack<T, kDim>(dim, [&](int p, int) {
+  forEachPack<X, kDim>(dim, [&](int p, int) {
 #pragma unroll
     for (int j = 0; j < kCount; ++j) sum += toFloat(in[p].values[j]);
   });
   const float centre = sumOfLanes(sum) / static_cast<float>(dim);
   float squares = 0;
-  forEachPack<T, kDim>(dim, [&](int p, int) {
+  forEachPack<X, kDim>(dim, [&](int p, int) {
 #pragma unroll
     for (int j = 0; j < kCount; ++j) {
       const float v = toFloat(in[p].values[j]) - centre;
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kRowThreads)
     }
   });
   const float scale = 1.0f / sqrtf(sumOfLanes(squares) / static_cast<float>(dim) + eps);
-  forEachPack<T, kDim>(dim, [&](int p, int i) {
+  forEachPack<X, kDim>(dim, [&](int p, int i) {
     if (!kEarly) loadWeights(p, static_cast<unsigned>(i));
     Pack<T, kCount> result;
 #pragma unroll
@@ -116,14 +116,14 @@ __global__ void __launch_bounds__(kRowThreads)
 
 // The same for rows that are longer or do not begin on a pack's boundary: they are read three times, twice of them from
 // the first-level cache.
-template <typename T>
+template <typename T, typename X>
 __global__ void __launch_bounds__(kRowThreads)
-    layerNormKernel(T* y, float* mean, float* rstd, const T* x, const float* weight, const float* bias, int64_t rows,
+    layerNormKernel(T* y, float* mean, float* rstd, const X* x, const float* weight, const float* bias, int64_t rows,
                     int64_t dim, float eps) {
   const int64_t row = blockIdx.x * kBlockRows + threadIdx.x / kWarp;
   if (row >= rows) return;  // the whole warp
   const unsigned lane = threadIdx.x % kWarp;
-  const T* in = x + row * dim;
+  const X* in = x + row * dim;
   T* out = y + row * dim;
   float sum = 0;
   for (int64_t i = lane; i < dim; i += kWarp) sum += toFloat(in[i]);
@@ -309,21 +309,22 @@ bool isHeld(int64_t dim, std::initializer_list<const T*> rows, std::initializer_
          std::all_of(floats.begin(), floats.end(), onBoundary<kFloats, float>);
 }
 
-template <typename T, bool kEarly>
+template <typename T, typename X, bool kEarly>
 auto heldLayerNormFor(int64_t dim) {
-  return dim <= kHeld / 2       ? heldLayerNormKernel<T, kHeld / 2, kEarly>
-         : dim <= kHeld / 4 * 3 ? heldLayerNormKernel<T, kHeld / 4 * 3, kEarly>
-                                : heldLayerNormKernel<T, kHeld, kEarly>;
+  return dim <= kHeld / 2       ? heldLayerNormKernel<T, X, kHeld / 2, kEarly>
+         : dim <= kHeld / 4 * 3 ? heldLayerNormKernel<T, X, kHeld / 4 * 3, kEarly>
+                                : heldLayerNormKernel<T, X, kHeld, kEarly>;
 }
 
 }  // namespace
 
-template <typename T>
-void layerNorm(Stream stream, T* y, float* mean, float* rstd, const T* x, const float* weight, const float* bias,
+template <typename T, typename X>
+void layerNorm(Stream stream, T* y, float* mean, float* rstd, const X* x, const float* weight, const float* bias,
                int64_t rows, int64_t dim, float eps) {
-  const auto kernel = !isHeld<T>(dim, {y, x}, {weight, bias}) ? layerNormKernel<T>
-                      : rows <= kFewRows                      ? heldLayerNormFor<T, true>(dim)
-                                                              : heldLayerNormFor<T, false>(dim);
+  const bool held = isHeld<X>(dim, {x}, {weight, bias}) && onBoundary<kPackSize<X>>(y);
+  const auto kernel = !held              ? layerNormKernel<T, X>
+                      : rows <= kFewRows ? heldLayerNormFor<T, X, true>(dim)
+                                         : heldLayerNormFor<T, X, false>(dim);
   launch(stream, kernel, blocksOf(rows, kBlockRows), kRowThreads, 0, y, mean, rstd, x, weight, bias, rows, dim, eps);
 }
 
@@ -358,6 +359,8 @@ int64_t layerNormPartials(int64_t rows, int64_t dim) {
 template void layerNorm(Stream, float*, float*, float*, const float*, const float*, const float*, int64_t, int64_t,
                         float);
 template void layerNorm(Stream, bf16*, float*, float*, const bf16*, const float*, const float*, int64_t, int64_t,
+                        float);
+template void layerNorm(Stream, bf16*, float*, float*, const float*, const float*, const float*, int64_t, int64_t,
                         float);
 template void layerNormGradient(Stream, float*, float*, float*, float*, const float*, const float*, const float*,
                                 const float*, const float*, int64_t, int64_t);

@@ -80,11 +80,11 @@ __device__ __forceinline__ Pack<float, kCount> floatsAt(const float* x, int64_t 
 
 // y (B,N,D) from patches (B,P,D). A block makes one token of kImages images, so that each position is read once for
 // all of these; blockIdx.x counts tokens, then groups of images. A thread takes kCount channels at a time. Reads
-// B * P * D and writes B * N * D of T once; positions (1+P,D) of float B / kImages times, from the second-level cache
-// but for the first.
-template <int kCount, typename T>
+// B * P * D and writes B * N * D floats once; positions (1+P,D) B / kImages times, from the second-level cache but for
+// the first.
+template <int kCount>
 __global__ void __launch_bounds__(kThreads)
-    embedKernel(T* __restrict__ y, const T* __restrict__ patches, const float* __restrict__ cls,
+    embedKernel(float* __restrict__ y, const float* __restrict__ patches, const float* __restrict__ cls,
                 const float* __restrict__ registers, const float* __restrict__ positions, int64_t images,
                 unsigned patchCount, unsigned registerCount, int64_t dim) {
   const unsigned tokens = 1 + registerCount + patchCount, token = blockIdx.x % tokens;
@@ -92,12 +92,12 @@ __global__ void __launch_bounds__(kThreads)
   const bool isPatch = token > registerCount;
   const int64_t patch = isPatch ? token - registerCount - 1 : 0;
   for (int64_t c = threadIdx.x * int64_t{kCount}; c < dim; c += kThreads * kCount) {
-    Pack<T, kCount> in[kImages];
+    Pack<float, kCount> in[kImages];
     if (isPatch) {
 #pragma unroll
       for (int k = 0; k < kImages; ++k) {  // the last image again, in vain, rather than a branch between loads
         const int64_t image = min(firstImage + k, images - 1);
-        in[k] = *reinterpret_cast<const Pack<T, kCount>*>(patches + (image * patchCount + patch) * dim + c);
+        in[k] = floatsAt<kCount>(patches, (image * patchCount + patch) * dim + c);
       }
     }
     Pack<float, kCount> base;
@@ -114,12 +114,12 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < kImages; ++k) {
       if (firstImage + k >= images) break;
-      Pack<T, kCount> out;
+      Pack<float, kCount> out = base;
+      if (isPatch) {
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        out.values[i] = fromFloat<T>(isPatch ? toFloat(in[k].values[i]) + base.values[i] : base.values[i]);
+        for (int i = 0; i < kCount; ++i) out.values[i] += in[k].values[i];
       }
-      *reinterpret_cast<Pack<T, kCount>*>(y + ((firstImage + k) * tokens + token) * dim + c) = out;
+      *reinterpret_cast<Pack<float, kCount>*>(y + ((firstImage + k) * tokens + token) * dim + c) = out;
     }
   }
 }
@@ -149,15 +149,14 @@ void patchesFromTensor(Stream stream, T* y, const float* x, int64_t images, int6
   patchesFrom(stream, y, Planes{x, h, w}, images, p);
 }
 
-template <typename T>
-void embed(Stream stream, T* y, const T* patches, const float* cls, const float* registers, const float* positions,
-           int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) {
+void embed(Stream stream, float* y, const float* patches, const float* cls, const float* registers,
+           const float* positions, int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim) {
   constexpr int kCount = kNarrow;
   if (images * dim == 0) return;
   const bool packed = dim % kCount == 0 && onBoundary<kCount>(y) && onBoundary<kCount>(patches) &&
                       onBoundary<kCount>(cls) && onBoundary<kCount>(registers) && onBoundary<kCount>(positions);
   const int64_t tokens = 1 + registerCount + patchCount;
-  launch(stream, packed ? embedKernel<kCount, T> : embedKernel<1, T>, blocksOf(blocksOf(images, kImages) * tokens, 1),
+  launch(stream, packed ? embedKernel<kCount> : embedKernel<1>, blocksOf(blocksOf(images, kImages) * tokens, 1),
          kThreads, 0, y, patches, cls, registers, positions, images, static_cast<unsigned>(patchCount),
          static_cast<unsigned>(registerCount), dim);
 }
@@ -181,10 +180,6 @@ template void patchesFromPixels(Stream, float*, const uint8_t*, int64_t, int64_t
 template void patchesFromPixels(Stream, bf16*, const uint8_t*, int64_t, int64_t, int64_t, int64_t);
 template void patchesFromTensor(Stream, float*, const float*, int64_t, int64_t, int64_t, int64_t);
 template void patchesFromTensor(Stream, bf16*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void embed(Stream, float*, const float*, const float*, const float*, const float*, int64_t, int64_t, int64_t,
-                    int64_t);
-template void embed(Stream, bf16*, const bf16*, const float*, const float*, const float*, int64_t, int64_t, int64_t,
-                    int64_t);
 template void takePatches(Stream, float*, std::vector<Term<float>>, int64_t, int64_t, int64_t, int64_t);
 template void takePatches(Stream, bf16*, std::vector<Term<bf16>>, int64_t, int64_t, int64_t, int64_t);
 template void putPatches(Stream, float*, const float*, float, int64_t, int64_t, int64_t, int64_t);

@@ -1,5 +1,5 @@
-// Into tokens, and from tokens to patches and back. T: float or bf16, of activations and their gradients. Letters as in
-// backend.h: B images, N tokens of an image, P patches, D channels.
+// Into tokens, and from tokens to patches and back. T: float or bf16, of activations and their gradients where they are
+// not wide. Letters as in backend.h: B images, N tokens of an image, P patches, D channels.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,8 @@ void patchesFromTensor(Stream stream, T* y, const float* x, int64_t images, int6
 
 /// y (B,N,D) = [cls + positions[0], registers, patches + positions[1..]]; patches (B*P,D), cls (D), registers
 /// (N-1-P,D), positions (1+P,D).
-template <typename T>
-void embed(Stream stream, T* y, const T* patches, const float* cls, const float* registers, const float* positions,
-           int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim);
+void embed(Stream stream, float* y, const float* patches, const float* cls, const float* registers,
+           const float* positions, int64_t images, int64_t patchCount, int64_t registerCount, int64_t dim);
 
 /// y (B,P,D) = the weighted sum of the patches of tokens (B,N,D), which are their last P.
 template <typename T>

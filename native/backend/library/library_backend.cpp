@@ -150,8 +150,8 @@ class LibraryBackend : public Backend {
     call(library().geluGradient, dx, dy, x, size);
   }
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
-                 int64_t rows, int64_t dim, float eps) override {
-    call(library().layerNorm, y, mean, rstd, x, weight, bias, rows, dim, eps);
+                 int64_t rows, int64_t dim, float eps, bool wide) override {
+    call(library().layerNorm, y, mean, rstd, x, weight, bias, rows, dim, eps, wide);
   }
   void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,
                          const float* mean, const float* rstd, const float* weight, int64_t rows,

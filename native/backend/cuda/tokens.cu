@@ -114,11 +114,9 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < kImages; ++k) {
       if (firstImage + k >= images) break;
-      Pack<float, kCount> out = base;
-      if (isPatch) {
+      Pack<float, kCount> out;
 #pragma unroll
-        for (int i = 0; i < kCount; ++i) out.values[i] += in[k].values[i];
-      }
+      for (int i = 0; i < kCount; ++i) out.values[i] = isPatch ? in[k].values[i] + base.values[i] : base.values[i];
       *reinterpret_cast<Pack<float, kCount>*>(y + ((firstImage + k) * tokens + token) * dim + c) = out;
     }
   }

@@ -107,6 +107,7 @@ bool hasBias(const cublasLtMatmulDescOpaque_t& desc) {
   return desc.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
 }
 
+/// A bias is of the result's type, f32 for an f32 result of bf16 factors too (cublasLt.h, BIAS_DATA_TYPE).
 bool epilogueFits(const cublasLtMatmulDescOpaque_t& desc, const Layouts& l) {
   if (!hasBias(desc)) return desc.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
   const bool known = desc.epilogue == CUBLASLT_EPILOGUE_BIAS || desc.epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;

@@ -42,8 +42,9 @@ std::shared_ptr<char> RoundedWeights::place(int64_t bytes) {
   constexpr int64_t kAligned = 256, kMost = int64_t{32} << 20;
   const int64_t taken = (bytes + kAligned - 1) / kAligned * kAligned;
   if (taken > left_) {  // as much as all before, so that a small network takes little
-    left_ = std::max(taken, std::min(kMost, all_));
-    piece_ = std::static_pointer_cast<char>(backend_.allocateBytes(left_));
+    const int64_t piece = std::max(taken, std::min(kMost, all_));
+    piece_ = std::static_pointer_cast<char>(backend_.allocateBytes(piece));
+    left_ = piece;
   }
   std::shared_ptr<char> placed = piece_;
   piece_ = {piece_, piece_.get() + taken};

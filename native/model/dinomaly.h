@@ -169,6 +169,9 @@ class Dinomaly {
   void encodeSome(const uint8_t* const* pictures, int64_t left, const ImageShape& shape, std::vector<Features>& each,
                   const CancelToken& cancel);
   Encoding& encodingOf(const ImageShape& shape);
+  /// The same memory for encodings and steps of one size: an encoding's are copied before anything else happens, and a
+  /// step's are joined just before it.
+  Features passingFeatures(int64_t images, int64_t rows, int64_t cols);
   void forgetEncodings();
   Features copyOf(const Features& features, int64_t image);
   Scoring& scoringOf(const ImageShape& shape);

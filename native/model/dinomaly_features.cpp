@@ -37,8 +37,19 @@ Dinomaly::Encoding& Dinomaly::encodingOf(const ImageShape& shape) {
   Bytes pixels = std::static_pointer_cast<uint8_t>(backend_->allocateBytes(count * 3 * height * width));
   const Images images{pixels.get(), nullptr, count, height, width};
   const int64_t patch = config_.encoder.patch;
-  Features features = allocateFeatures(count, height / patch, width / patch);
+  Features features = passingFeatures(count, height / patch, width / patch);
   return encodings_[shape] = {++recordings_, images, std::move(pixels), std::move(features)};
+}
+
+Features Dinomaly::passingFeatures(int64_t images, int64_t rows, int64_t cols) {
+  const auto fits = [&](const Features& f) { return f.images == images && f.rows == rows && f.cols == cols; };
+  for (const auto& [shape, step] : steps_) {
+    if (fits(step.batch)) return step.batch;
+  }
+  for (const auto& [shape, encoding] : encodings_) {
+    if (fits(encoding.features)) return encoding.features;
+  }
+  return allocateFeatures(images, rows, cols);
 }
 
 void Dinomaly::forgetEncodings() {

@@ -77,7 +77,7 @@ Dinomaly::Step& Dinomaly::stepOf(const std::vector<const Features*>& parts) {
   const auto found = steps_.find(shape);
   if (found != steps_.end()) return found->second;
   if (steps_.size() == kMostRecordings) forgetSteps();
-  return steps_[shape] = {++recordings_, allocateFeatures(images, first.rows, first.cols)};
+  return steps_[shape] = {++recordings_, passingFeatures(images, first.rows, first.cols)};
 }
 
 void Dinomaly::forgetSteps() {

@@ -67,7 +67,8 @@ Activations Encoder::wideTokens(const Images& images) {
   } else {
     backend_.patchesFromTensor(patches.get(), images.tensor, images.count, images.height, images.width, p);
   }
-  const Activations embedded = backend_.allocateActivations(images.count * patchCount * d, true);
+  // As long as the tokens, so that memory for either serves the other.
+  const Activations embedded = backend_.allocateActivations(shapeOf(images).rows() * d, true);
   backend_.linear(
       embedded.get(), patches.get(), parameters_.at("encoder.patch_embed.proj.weight").value.get(),
       images.count * patchCount, inputs, d,

@@ -83,6 +83,41 @@ bool sameState(const Kept& a, const Kept& b) {
 
 }  // namespace
 
+TEST_CASE("what training in bf16 holds of a picture on the device: some seventy tensors of its tokens") {
+  ModelConfig config;
+  config.encoder.dim = 128;
+  config.encoder.heads = 2;
+  config.encoder.depth = 12;
+  config.encoder.grid = 5;
+  config.encoder.registers = 4;
+  config.encoder.targets = {2, 3, 4, 5, 6, 7, 8, 9};
+  config.decoderDepth = 8;
+  config.groups = {{0, 1, 2, 3}, {4, 5, 6, 7}};
+  constexpr int64_t kPictureSide = 70, kPatches = 25, kTokens = 30;
+  const auto bytesFor = [&](size_t count) {
+    const auto model = smallModel(makeCudaBackend(Precision::bf16), config);
+    warmStaging(model->backend());
+    model->beginTraining();
+    std::vector<std::vector<uint8_t>> pictures;
+    std::vector<const uint8_t*> views;
+    for (uint32_t i = 0; i < count; ++i) views.push_back(pictures.emplace_back(picture(i, kPictureSide)).data());
+    for (int64_t i = 0; i < 3; ++i) {  // run, recorded, played
+      const std::vector<Features> features =
+          model->encodeEach(views, kPictureSide, kPictureSide, static_cast<int64_t>(count), {});
+      std::vector<const Features*> parts;
+      for (const Features& part : features) parts.push_back(&part);
+      model->trainStep(parts, i, shortRun(), {});
+    }
+    model->stepResult();
+    return static_cast<double>(emulated::held(0).memoryBytes);
+  };
+  const double tensor = 2.0 * kTokens * 128, patches = 2.0 * kPatches * 3 * 14 * 14;
+  const double tensors = (bytesFor(2) - bytesFor(1) - 2 * patches) / tensor;
+  CAPTURE(tensors);
+  CHECK(tensors > 40);  // of each of 8 blocks x, qkv and x1
+  CHECK(tensors < 73);
+}
+
 TEST_CASE("a download takes what lies idle where a device's memory is short") {
   const SoundDevices healthy;
   constexpr int64_t kBytes = 1 << 20;

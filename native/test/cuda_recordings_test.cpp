@@ -93,21 +93,24 @@ void* recordBlock(Device& device, int64_t id, int64_t bytes) {
 
 }  // namespace
 
-TEST_CASE("a recorded sequence gives the bits of running it, with what is in its inputs at the time") {
+TEST_CASE("recorded sequences give the bits of running them, with what is in their inputs at the time") {
   const CountedMemory memory;
-  for (const bool late : {false, true}) {
-    CAPTURE(late);
-    emulated::setLateStreams(late);
-    Device recorded, plain;
-    emulated::setLateStreams(false);
-    for (uint32_t i = 0; i < 6; ++i) {
-      CAPTURE(i);
-      const std::vector<float> found = recorded.step(i, [&] { recorded.recordings.run(7, [&] { recorded.work(); }); });
-      CHECK(sameBits(found, plain.step(i, [&] { plain.work(); })));
-      addScaled(recorded.stream, recorded.allocate(kSize).get(), recorded.y.get(), 1.0f, kSize);  // in between
+  for (const int sequences : {1, 2}) {  // the second in the memory of the first
+    for (const bool late : {false, true}) {
+      CAPTURE(sequences);
+      CAPTURE(late);
+      emulated::setLateStreams(late);
+      Device recorded, plain;
+      emulated::setLateStreams(false);
+      for (uint32_t i = 0; i < 8; ++i) {
+        CAPTURE(i);
+        const auto run = [&] { recorded.recordings.run(7 + i % sequences, [&] { recorded.work(); }); };
+        CHECK(sameBits(recorded.step(i, run), plain.step(i, [&] { plain.work(); })));
+        addScaled(recorded.stream, recorded.allocate(kSize).get(), recorded.y.get(), 1.0f, kSize);  // in between
+      }
+      CHECK(recorded.calls == 2 * sequences);  // once to run, once to record
+      CHECK(plain.calls == 8);
     }
-    CHECK(recorded.calls == 2);  // once to run, once to record
-    CHECK(plain.calls == 6);
   }
 }
 
@@ -221,22 +224,6 @@ TEST_CASE("a recording's memory is none but other recordings' until it is forgot
   void* const last = kept.get();
   kept.reset();
   CHECK(allocateAll().count(last));
-}
-
-TEST_CASE("recordings that share memory give the bits of running them") {
-  const CountedMemory memory;
-  for (const bool late : {false, true}) {
-    CAPTURE(late);
-    emulated::setLateStreams(late);
-    Device shared, plain;
-    emulated::setLateStreams(false);
-    for (uint32_t i = 0; i < 8; ++i) {
-      CAPTURE(i);
-      const auto recorded = [&] { shared.recordings.run(i % 2, [&] { shared.work(); }); };
-      CHECK(sameBits(shared.step(i, recorded), plain.step(i, [&] { plain.work(); })));
-    }
-    CHECK(shared.calls == 4);
-  }
 }
 
 TEST_CASE("work that throws leaves nothing behind") {

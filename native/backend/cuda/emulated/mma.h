@@ -34,8 +34,18 @@ inline float halfOf(uint32_t pair, unsigned i) {
 }
 
 /// Each lane's c becomes its part of C + A B. A device adds the products in an order of its own.
+template <unsigned kDepth>
+void addProducts(MmaLane (&lanes)[kWarpSize], const float (&a)[16][kDepth], const float (&b)[kDepth][8]) {
+  for (unsigned lane = 0; lane < kWarpSize; ++lane) {
+    for (unsigned i = 0; i < 4; ++i) {
+      const Element at = elementOfC(lane, i);
+      for (unsigned k = 0; k < kDepth; ++k) lanes[lane].c[i] += a[at.row][k] * b[k][at.column];
+    }
+  }
+}
+
 inline void multiplyLanes(unsigned char* bytes) {
-  float a[16][16], b[16][8], c[16][8];
+  float a[16][16], b[16][8];
   MmaLane lanes[kWarpSize];
   std::memcpy(lanes, bytes, sizeof lanes);
   for (unsigned lane = 0; lane < kWarpSize; ++lane) {
@@ -44,22 +54,11 @@ inline void multiplyLanes(unsigned char* bytes) {
       a[at.row][at.column] = halfOf(lanes[lane].a[i / 2], i);
     }
     for (unsigned i = 0; i < 4; ++i) {
-      const Element ofB = elementOfB(lane, i), ofC = elementOfC(lane, i);
-      b[ofB.row][ofB.column] = halfOf(lanes[lane].b[i / 2], i);
-      c[ofC.row][ofC.column] = lanes[lane].c[i];
+      const Element at = elementOfB(lane, i);
+      b[at.row][at.column] = halfOf(lanes[lane].b[i / 2], i);
     }
   }
-  for (unsigned row = 0; row < 16; ++row) {
-    for (unsigned k = 0; k < 16; ++k) {
-      for (unsigned column = 0; column < 8; ++column) c[row][column] += a[row][k] * b[k][column];
-    }
-  }
-  for (unsigned lane = 0; lane < kWarpSize; ++lane) {
-    for (unsigned i = 0; i < 4; ++i) {
-      const Element at = elementOfC(lane, i);
-      lanes[lane].c[i] = c[at.row][at.column];
-    }
-  }
+  addProducts(lanes, a, b);
   std::memcpy(bytes, lanes, sizeof lanes);
 }
 
@@ -77,31 +76,20 @@ inline float tf32Of(uint32_t bits) {
 }
 
 inline void multiplyTf32Lanes(unsigned char* bytes) {
-  float a[16][8], b[8][8], c[16][8];
+  float a[16][8], b[8][8];
   MmaLane lanes[kWarpSize];
   std::memcpy(lanes, bytes, sizeof lanes);
   for (unsigned lane = 0; lane < kWarpSize; ++lane) {
     for (unsigned i = 0; i < 4; ++i) {
-      const Element ofA = elementOfTf32A(lane, i), ofC = elementOfC(lane, i);
-      a[ofA.row][ofA.column] = tf32Of(lanes[lane].a[i]);
-      c[ofC.row][ofC.column] = lanes[lane].c[i];
+      const Element at = elementOfTf32A(lane, i);
+      a[at.row][at.column] = tf32Of(lanes[lane].a[i]);
     }
     for (unsigned i = 0; i < 2; ++i) {
-      const Element ofB = elementOfTf32B(lane, i);
-      b[ofB.row][ofB.column] = tf32Of(lanes[lane].b[i]);
+      const Element at = elementOfTf32B(lane, i);
+      b[at.row][at.column] = tf32Of(lanes[lane].b[i]);
     }
   }
-  for (unsigned row = 0; row < 16; ++row) {
-    for (unsigned k = 0; k < 8; ++k) {
-      for (unsigned column = 0; column < 8; ++column) c[row][column] += a[row][k] * b[k][column];
-    }
-  }
-  for (unsigned lane = 0; lane < kWarpSize; ++lane) {
-    for (unsigned i = 0; i < 4; ++i) {
-      const Element at = elementOfC(lane, i);
-      lanes[lane].c[i] = c[at.row][at.column];
-    }
-  }
+  addProducts(lanes, a, b);
   std::memcpy(bytes, lanes, sizeof lanes);
 }
 

@@ -8,6 +8,10 @@ void Backend::download(float* to, const Element* from, int64_t size) {
   download(to, converted.get(), size);
 }
 
+Buffer Backend::allocateFrozenWeight(int64_t size) {
+  return allocate(size);
+}
+
 Activations Backend::narrowed(const Activations& wide, int64_t size) {
   if (elementBytes() == kFloat) return wide;
   Activations rounded = allocateActivations(size);

@@ -131,7 +131,7 @@ class Backend {
   // Linear layers: w (out,in) and its gradient lie in an order of the backend's own, in which nothing but these
   // and operations element by element reads them.
   /// Of one that training does not change: on a device whose products read copies it may lie elsewhere.
-  virtual Buffer allocateFrozenWeight(int64_t size) { return allocate(size); }
+  virtual Buffer allocateFrozenWeight(int64_t size);
   /// From and to rows on the host, as PyTorch's Linear keeps them.
   virtual void uploadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;
   virtual void downloadWeight(float* to, const float* from, int64_t in, int64_t out) = 0;

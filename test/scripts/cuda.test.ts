@@ -157,6 +157,7 @@ describe('a library', () => {
         ...kernels.map((name) => `native/backend/cuda/${name}`),
         'native/backend/backend.cpp',
         'native/backend/buffer_pool.cpp',
+        'native/backend/host_memory.cpp',
       ].sort(),
     );
     for (const { source, options } of sources) {

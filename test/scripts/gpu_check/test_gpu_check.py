@@ -224,7 +224,9 @@ class Running(unittest.TestCase):
     def test_the_sanitizers_cases_are_dinomaly_checks(self) -> None:
         with TemporaryDirectory() as folder:
             commands = {name: flags[0] for name, flags in sanitizer.cases(run_for(folder)).items()}
-        self.assertEqual(commands, {'forward f32': 'forward', 'forward bf16': 'forward', 'training f32': 'train'})
+        kinds = {'forward': 'forward', 'training': 'train'}
+        expected = {f'{what} {precision}': command for what, command in kinds.items() for precision in ('f32', 'bf16')}
+        self.assertEqual(commands, expected)
 
 
 if __name__ == '__main__':

@@ -101,7 +101,7 @@ class Backend {
   /// accordingly, so that a picture gives the same bits alone or among others.
   virtual int64_t imagesAtOnce() const = 0;
   /// Whether the backward pass computes an MLP's hidden layer and what attention gave again, rather than that they are
-  /// kept: half of what else is kept of a block, for a tenth of its work.
+  /// kept: half of what would be kept of a block, for about a ninth of its work.
   virtual bool recomputes() const = 0;
   /// What it has measured of its device, as text that another backend can be given; may be empty.
   virtual std::string tuning() = 0;

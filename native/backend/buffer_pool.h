@@ -43,6 +43,4 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   size_t idleBytes_ = 0;
 };
 
-extern const BufferPool::Source kHostMemory;
-
 }  // namespace dinomaly

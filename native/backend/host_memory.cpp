@@ -1,6 +1,6 @@
-#include <cstdlib>
+#include "backend/host_memory.h"
 
-#include "backend/buffer_pool.h"
+#include <cstdlib>
 
 namespace dinomaly {
 namespace {

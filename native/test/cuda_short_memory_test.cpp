@@ -84,11 +84,9 @@ bool sameState(const Kept& a, const Kept& b) {
 }  // namespace
 
 TEST_CASE("what training in bf16 holds of a picture on the device: some seventy tensors of its tokens") {
-  ModelConfig config;
+  ModelConfig config = smallConfig();
   config.encoder.dim = 128;
-  config.encoder.heads = 2;
   config.encoder.depth = 12;
-  config.encoder.grid = 5;
   config.encoder.registers = 4;
   config.encoder.targets = {2, 3, 4, 5, 6, 7, 8, 9};
   config.decoderDepth = 8;

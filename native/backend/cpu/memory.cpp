@@ -1,4 +1,5 @@
 #include "backend/cpu/cpu_backend.h"
+#include "backend/host_memory.h"
 
 namespace dinomaly {
 namespace {

@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "backend/backend.h"
-#include "backend/buffer_pool.h"
+#include "backend/host_memory.h"
 
 namespace dinomaly::cuda {
 

@@ -8,11 +8,11 @@ namespace {
 
 // 256 threads take 8 packs each of a chunk. The passes over the chunks (norm, update) move 4 and 36 bytes an element
 // and compute little: they run as fast as memory does. A tensor's rate is divided by max(1, rms), which is known when
-// its moments are; but it is above 1 for a seventh of the parameters (200 steps of the demo; AMSGrad's denominators do
-// not shrink). So the update takes it for 1, and a third pass, of 16 bytes an element, corrects the parameters of those
-// tensors whose rms is above. 58 M parameters are 7100 blocks, several for each that fits on a device at once, so that
-// the last ones cost little; a chunk is still long against the few dependent reads that a block begins with. Chunks and
-// the order of sums depend on sizes alone.
+// its moments are; but it is seldom above 1, since AMSGrad's denominators do not shrink. So the update takes it for 1,
+// and a third pass, of 16 bytes an element, corrects the parameters of those tensors whose rms is above. 58 M
+// parameters are 7100 blocks, several for each that fits on a device at once, so that the last ones cost little; a
+// chunk is still long against the few dependent reads that a block begins with. Chunks and the order of sums depend on
+// sizes alone.
 constexpr unsigned kThreads = 256;
 constexpr unsigned kTensorThreads = 128;
 constexpr unsigned kNormThreads = 1024;

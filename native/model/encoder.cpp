@@ -10,8 +10,8 @@ namespace dinomaly {
 namespace {
 
 constexpr float kEps = 1e-6f;
-/// As many at most keep the residual stream wide. What is rounded there, all later blocks get: in bf16 it changes
-/// scores by two to four times as much as it does later. Targets are not wide, so the first one ends it.
+/// As many at most keep the residual stream wide. What is rounded there, all later blocks get, so that in bf16 it
+/// changes scores more than it does later. Targets are not wide, so the first one ends it.
 constexpr int64_t kMostWideBlocks = 2;
 
 }  // namespace

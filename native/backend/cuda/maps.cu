@@ -110,7 +110,7 @@ __device__ __forceinline__ unsigned packOfMap(unsigned j) {
 
 // A block a map, which it reads once, 256 KB. Each thread notes the highest value of each of its packs, 16 of four
 // pixels, and of eight packs each time; the 655th largest of the latter is one that 655 pixels reach, so that only
-// packs that reach it matter. Those, 700 to 1300 of most maps, are copied to shared memory, where the 655th largest is
+// packs that reach it matter. Those, few of most maps, are copied to shared memory, where the 655th largest is
 // selected and what lies above it added up. Equal values are counted, not looked for. A map with more packs of that
 // height than there is room for, a constant one, is selected from where it is, in five more passes. Everything happens
 // in an order that depends on the map alone.

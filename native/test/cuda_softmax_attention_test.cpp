@@ -45,17 +45,22 @@ void check(const Shape& s, AttentionKernel kernel, float tolerance, float queryS
 
 constexpr float kExact = 1e-5f;
 constexpr float kRounded = 4e-3f;  // half a step of bfloat16, of the result and of every share
-constexpr AttentionKernel kTensorKernels[] = {AttentionKernel::tensor16x4, AttentionKernel::tensor16x5,
-                                              AttentionKernel::tensor16x6, AttentionKernel::tensor32x4};
+constexpr AttentionKernel kFastKernels[] = {AttentionKernel::tensor16x4, AttentionKernel::tensor16x5,
+                                            AttentionKernel::tensor16x6, AttentionKernel::tensor32x4,
+                                            AttentionKernel::warpgroup};
+/// Kernels of which a device may take any, by the batch.
+const std::vector<AttentionKernel> kSameBits[] = {{AttentionKernel::tensor32x4, AttentionKernel::tensor16x4,
+                                                   AttentionKernel::tensor16x5, AttentionKernel::tensor16x6},
+                                                  {AttentionKernel::warpgroup}};
 
 }  // namespace
 
 TEST_CASE("CUDA's softmax attention on tensor cores agrees with plain loops") {
-  for (const AttentionKernel kernel : kTensorKernels) {
+  for (const AttentionKernel kernel : kFastKernels) {
     for (const int64_t tokens : {1, 5, 64, 65}) {
       for (const int64_t heads : {1, 2, 3}) check<bf16>({2, tokens, heads, 64}, kernel, kRounded);
     }
-    for (const int64_t tokens : {15, 16, 17, 31, 32, 33, 80, 81, 96, 97, 127, 128, 129, 160, 161, 192, 193}) {
+    for (const int64_t tokens : {15, 16, 17, 31, 32, 33, 48, 49, 80, 81, 96, 97, 127, 128, 129, 144, 145, 160, 161, 192, 193, 257}) {
       check<bf16>({1, tokens, 1, 64}, kernel, kRounded);
     }
     check<bf16>({1, 202, 3, 64}, kernel, kRounded);
@@ -79,7 +84,7 @@ TEST_CASE("CUDA's softmax attention with plain products agrees with plain loops"
 TEST_CASE("CUDA's softmax attention stays finite where one key takes all") {
   const Shape shape = {1, 130, 1, 64};
   check<float>(shape, AttentionKernel::plain, 1e-4f, 100);  // the products, up to 1000, are rounded to 2^-14
-  for (const AttentionKernel kernel : kTensorKernels) {
+  for (const AttentionKernel kernel : kFastKernels) {
     for (const float queryScale : {30.0f, 100.0f, 1e10f, 1e15f}) check<bf16>(shape, kernel, kRounded, queryScale);
   }
 }
@@ -97,7 +102,7 @@ TEST_CASE("CUDA's softmax attention on tensor cores takes products far above tho
   std::vector<float> expected(static_cast<size_t>(shape.images * shape.tokens * dim));
   makePlainBackend()->softmaxAttention(expected.data(), floats(qkv).data(), shape.images, shape.tokens, shape.heads,
                                        shape.headDim);
-  for (const AttentionKernel kernel : kTensorKernels) {
+  for (const AttentionKernel kernel : kFastKernels) {
     const std::vector<bf16> y = inEveryOrder<bf16>([&] { return compute(qkv, shape, kernel); });
     CHECK(difference(floats(y), expected) <= kRounded);
   }
@@ -109,21 +114,25 @@ TEST_CASE("CUDA's softmax attention gives an image the same bits alone, among ot
   const size_t part = qkv.size() / 3;
   const auto offset = static_cast<std::ptrdiff_t>(2 * part);
   const std::vector<bf16> last(qkv.begin() + offset, qkv.end());
-  const std::vector<bf16> all = compute(qkv, three, AttentionKernel::tensor32x4);
-  for (const AttentionKernel kernel : kTensorKernels) {
-    const std::vector<bf16> alone = compute(last, one, kernel);
-    CHECK(sameBits({all.end() - static_cast<std::ptrdiff_t>(alone.size()), all.end()}, alone));
+  for (const std::vector<AttentionKernel>& kernels : kSameBits) {
+    const std::vector<bf16> all = compute(qkv, three, kernels.front());
+    for (const AttentionKernel kernel : kernels) {
+      const std::vector<bf16> alone = compute(last, one, kernel);
+      CHECK(sameBits({all.end() - static_cast<std::ptrdiff_t>(alone.size()), all.end()}, alone));
+    }
   }
 }
 
 TEST_CASE("CUDA's softmax attention takes the kernel that the device and the shape allow") {
-  CHECK(attentionKernelFor<float>(16, 789, 12, 64, 9, 132) == AttentionKernel::plain);
-  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 7, 132) == AttentionKernel::plain);
-  CHECK(attentionKernelFor<bf16>(16, 789, 12, 32, 9, 132) == AttentionKernel::plain);
-  CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, 9, 132) == AttentionKernel::tensor16x5);  // 120 blocks, a round
-  CHECK(attentionKernelFor<bf16>(1, 789, 6, 64, 9, 132) == AttentionKernel::tensor16x4);
-  CHECK(attentionKernelFor<bf16>(2, 789, 12, 64, 9, 132) == AttentionKernel::tensor16x5);
-  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, 9, 132) == AttentionKernel::tensor32x4);
+  const AttentionDevice v100 = {7, 80, false}, large = {8, 132, false}, hopper = {9, 132, true};
+  CHECK(attentionKernelFor<float>(16, 789, 12, 64, hopper) == AttentionKernel::plain);
+  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, v100) == AttentionKernel::plain);
+  CHECK(attentionKernelFor<bf16>(16, 789, 12, 32, hopper) == AttentionKernel::plain);
+  CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, large) == AttentionKernel::tensor16x5);  // 120 blocks, a round
+  CHECK(attentionKernelFor<bf16>(1, 789, 6, 64, large) == AttentionKernel::tensor16x4);
+  CHECK(attentionKernelFor<bf16>(2, 789, 12, 64, large) == AttentionKernel::tensor16x5);
+  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, large) == AttentionKernel::tensor32x4);
+  CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, hopper) == AttentionKernel::warpgroup);
   const std::vector<float> qkv(3 * 129);
   std::vector<float> y(129);
   CHECK_THROWS(softmaxAttention(Stream(), y.data(), qkv.data(), 1, 1, 1, 129, AttentionKernel::plain));

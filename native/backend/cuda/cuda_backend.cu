@@ -200,7 +200,7 @@ class CudaBackend : public Backend {
   void softmaxAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                         int64_t headDim) override {
     const cuda::AttentionKernel kernel =
-        cuda::attentionKernelFor<T>(images, tokens, heads, headDim, properties_.computeMajor, properties_.processors);
+        cuda::attentionKernelFor<T>(images, tokens, heads, headDim, attentionDevice_);
     cuda::softmaxAttention(stream_, of(y), of(qkv), images, tokens, heads, headDim, kernel);
   }
   void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
@@ -348,6 +348,8 @@ class CudaBackend : public Backend {
   cuda::Products products_;
   cuda::DeviceMemory step_;
   cuda::Properties properties_ = cuda::properties();
+  cuda::AttentionDevice attentionDevice_ = {properties_.computeMajor, properties_.processors,
+                                            properties_.computeMajor == 9 && cuda::hasWarpgroupAttention()};
   cuda::FrozenWeights frozenWeights_;
   cuda::RoundedWeights roundedWeights_{*this, stream_, frozenWeights_};
   cuda::Trained trained_;

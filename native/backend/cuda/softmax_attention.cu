@@ -5,6 +5,7 @@
 #include "backend/cuda/attention_place.h"
 #include "backend/cuda/softmax_attention.h"
 #include "backend/cuda/tensor_attention.h"
+#include "backend/cuda/warpgroup_attention.h"
 
 namespace dinomaly::cuda {
 namespace {
@@ -225,6 +226,12 @@ void launchTensor(Stream stream, bf16* y, const bf16* qkv, int64_t images, int t
          tensor::kShared, y, qkv, tokens, heads, scale);
 }
 
+void launchWarpgroups(Stream stream, bf16* y, const bf16* qkv, int64_t images, int tokens, int heads, float scale) {
+  const int64_t blocks = blocksFor(images, tokens, heads, tensor::kGroupQueries);
+  launch(stream, tensor::warpgroupAttentionKernel, static_cast<unsigned>(blocks), kWarpgroup, tensor::kGroupShared, y,
+         qkv, tokens, heads, scale);
+}
+
 /// Counts cycles for 64 keys, none of them measured: what shared memory takes is 4 for 512 bytes, the rest is what the
 /// loop's instructions for 9.0 take when one warp or more of a scheduler's wait for each other and for its tensor core.
 struct TensorVariant {
@@ -248,15 +255,26 @@ constexpr TensorVariant kTensorVariants[] = {{AttentionKernel::tensor32x4, 2, 4}
 
 }  // namespace
 
+bool hasWarpgroupAttention() {
+#if defined(__CUDACC__)
+  cudaFuncAttributes attributes = {};
+  check(cudaFuncGetAttributes(&attributes, tensor::warpgroupAttentionKernel), "a question about a kernel");
+  return attributes.numRegs > 64;  // without its instructions little is left of it
+#else
+  return true;
+#endif
+}
+
 template <typename T>
-AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads, int64_t headDim, int computeMajor,
-                                   int processors) {
-  if (!std::is_same_v<T, bf16> || headDim != tensor::kHeadDim || computeMajor < 8) return AttentionKernel::plain;
+AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
+                                   const AttentionDevice& device) {
+  if (!std::is_same_v<T, bf16> || headDim != tensor::kHeadDim || device.computeMajor < 8) return AttentionKernel::plain;
+  if (device.warpgroups) return AttentionKernel::warpgroup;
   AttentionKernel best = AttentionKernel::plain;
   int64_t least = INT64_MAX;
   for (const TensorVariant& variant : kTensorVariants) {
     const int64_t blocks = blocksFor(images, tokens, heads, variant.queries());
-    const int64_t cycles = variant.cycles(blocksOf(blocks, processors));
+    const int64_t cycles = variant.cycles(blocksOf(blocks, device.processors));
     if (cycles < least) {
       least = cycles;
       best = variant.kernel;
@@ -289,6 +307,8 @@ void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t
           return launchTensor<1, 5>(stream, y, qkv, images, tokenCount, headCount, scale);
         case AttentionKernel::tensor16x6:
           return launchTensor<1, 6>(stream, y, qkv, images, tokenCount, headCount, scale);
+        case AttentionKernel::warpgroup:
+          return launchWarpgroups(stream, y, qkv, images, tokenCount, headCount, scale);
         case AttentionKernel::plain:
           break;
       }
@@ -298,8 +318,8 @@ void softmaxAttention(Stream stream, T* y, const T* qkv, int64_t images, int64_t
                                             std::to_string(headDim) + ": use device 'cpu'");
 }
 
-template AttentionKernel attentionKernelFor<float>(int64_t, int64_t, int64_t, int64_t, int, int);
-template AttentionKernel attentionKernelFor<bf16>(int64_t, int64_t, int64_t, int64_t, int, int);
+template AttentionKernel attentionKernelFor<float>(int64_t, int64_t, int64_t, int64_t, const AttentionDevice&);
+template AttentionKernel attentionKernelFor<bf16>(int64_t, int64_t, int64_t, int64_t, const AttentionDevice&);
 template void softmaxAttention(Stream, float*, const float*, int64_t, int64_t, int64_t, int64_t, AttentionKernel);
 template void softmaxAttention(Stream, bf16*, const bf16*, int64_t, int64_t, int64_t, int64_t, AttentionKernel);
 

@@ -13,15 +13,24 @@ enum class AttentionKernel {
   tensor16x4,
   tensor16x5,
   tensor16x6,
-  tensor32x4
+  tensor32x4,
+  warpgroup  // bf16, head size 64, compute capability 9.0
 };
 
 constexpr int64_t kMaxHeadDim = 128;
 
-/// The kernel for a device with that much compute capability (major number) and that many multiprocessors.
+/// What the choice of a kernel depends on.
+struct AttentionDevice {
+  int computeMajor, processors;  // its compute capability's major number and its multiprocessors
+  bool warpgroups;
+};
+
+/// Whether this library has the kernels by warpgroups for the present device, of compute capability 9.0.
+bool hasWarpgroupAttention();
+
 template <typename T>
-AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads, int64_t headDim, int computeMajor,
-                                   int processors);
+AttentionKernel attentionKernelFor(int64_t images, int64_t tokens, int64_t heads, int64_t headDim,
+                                   const AttentionDevice& device);
 
 /// y (B*N, D) = softmax(q k^T / sqrt(d)) v from qkv (B*N, 3*D), channels ordered [3][H][d]; both aligned to 16 bytes.
 /// An image gives the same bits alone or among others. Throws ERR_DEVICE_UNAVAILABLE for larger heads.

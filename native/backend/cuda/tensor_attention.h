@@ -34,13 +34,19 @@ __device__ __forceinline__ void transposeFour(uint32_t (&x)[4]) {
   }
 }
 
-/// This thread's share of copying keys and values into shared memory, kTileKeys at a time: eight threads a row.
-template <unsigned kThreads>
+/// Where what a tile holds lies, in elements.
+struct PaddedTile {
+  static constexpr int kRow = kStride, kKeys = kTileKeys, kSize = kTileSize;
+  static __device__ __forceinline__ int placeOf(int row, int chunk) { return row * kRow + chunk * 8; }
+};
+
+/// This thread's share of copying keys and values into shared memory, a tile at a time: eight threads a row.
+template <unsigned kThreads, typename Tile>
 class TileCopies {
  public:
   __device__ __forceinline__ TileCopies(const bf16* k, int64_t dim, int tokens)
       : row_(threadIdx.x / kChunks),
-        to_(row_ * kStride + threadIdx.x % kChunks * 8),
+        to_(Tile::placeOf(row_, static_cast<int>(threadIdx.x % kChunks))),
         left_(tokens - row_),
         dim_(dim),
         from_(k + row_ * 3 * dim + threadIdx.x % kChunks * 8) {}
@@ -49,20 +55,20 @@ class TileCopies {
   __device__ __forceinline__ void start(AsyncCopies& copies, bf16* tile) {
     if (left_ + row_ > 0) {
 #pragma unroll
-      for (int row = 0; row < kTileKeys; row += kRows) {
-        if (row + kRows > kTileKeys && row_ + row >= kTileKeys) break;
-        bf16* to = tile + to_ + row * kStride;
+      for (int row = 0; row < Tile::kKeys; row += kRows) {
+        if (row + kRows > Tile::kKeys && row_ + row >= Tile::kKeys) break;
+        bf16* to = tile + to_ + row * Tile::kRow;
         copies.start(to, from_ + row * 3 * dim_, row < left_);
-        copies.start(to + kTileSize, from_ + row * 3 * dim_ + dim_, row < left_);
+        copies.start(to + Tile::kSize, from_ + row * 3 * dim_ + dim_, row < left_);
       }
     }
     copies.endGroup();
-    left_ -= kTileKeys;
-    from_ += kTileKeys * 3 * dim_;
+    left_ -= Tile::kKeys;
+    from_ += Tile::kKeys * 3 * dim_;
   }
 
  private:
-  static constexpr int kRows = kThreads / kChunks;
+  static constexpr int kRows = kThreads / kChunks;  // a multiple of 8, after which a tile's places repeat
   int row_, to_, left_;
   int64_t dim_;
   const bf16* from_;
@@ -169,6 +175,20 @@ __device__ __forceinline__ float highOf(uint32_t pair) {
   return __uint_as_float(pair & 0xFFFF0000u);
 }
 
+/// The share that a product has, before it is divided by the sum. kTail: zero if its key, the lane's i-th of a group of
+/// 16 of which `count` are there, is not.
+template <bool kTail>
+__device__ __forceinline__ float shareOf(float product, float scale, float shift, int i, int count) {
+  const bool isThere = !kTail || static_cast<int>(threadIdx.x) % 4 * 2 + i / 2 * 8 + i % 2 < count;
+  return isThere ? exp2Approx(fmaf(product, scale, shift)) : 0;
+}
+
+/// Half of a fragment of A from a lane's shares of one query in a group of 16 keys.
+__device__ __forceinline__ void packShares(uint32_t (&fragment)[4], int half, const float (&share)[4]) {
+  fragment[half] = packBf16(share[0], share[1]);  // C's layout of two neighbouring tiles is A's of one
+  fragment[half + 2] = packBf16(share[2], share[3]);
+}
+
 /// Adds the shares' sums and their products with the values. row: the lane's, of the first of these. kTail: only
 /// `count` keys are there.
 template <int kSets, int kGroups, bool kTail>
@@ -176,7 +196,7 @@ __device__ __forceinline__ void addValues(Queries<kSets>& queries, const Scores<
                                           const bf16* row, int count, float scale) {
 #pragma unroll
   for (int group = 0; group < kGroups; ++group) {
-    uint32_t shares[kSets][4];  // C's layout of two neighbouring tiles is A's of one
+    uint32_t shares[kSets][4];
 #pragma unroll
     for (int set = 0; set < kSets; ++set) {
 #pragma unroll
@@ -185,13 +205,11 @@ __device__ __forceinline__ void addValues(Queries<kSets>& queries, const Scores<
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const float product = scores.of[set][2 * group + i / 2][2 * half + i % 2];
-          share[i] = exp2Approx(fmaf(product, scale, queries.shift[set][half]));
-          if (kTail && group * 16 + static_cast<int>(threadIdx.x) % 4 * 2 + i / 2 * 8 + i % 2 >= count) share[i] = 0;
+          share[i] = shareOf<kTail>(product, scale, queries.shift[set][half], i, count - group * 16);
         }
-        const uint32_t a = packBf16(share[0], share[1]), b = packBf16(share[2], share[3]);
+        packShares(shares[set], half, share);
+        const uint32_t a = shares[set][half], b = shares[set][half + 2];
         queries.sum[set][half] += (lowOf(a) + highOf(a)) + (lowOf(b) + highOf(b));
-        shares[set][half] = a;
-        shares[set][half + 2] = b;
       }
     }
 #pragma unroll
@@ -308,7 +326,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, kSets == 1 && kWarps == 4 ? 3 :
   };
   const LaneRows rows = rowsOfLane();
   AsyncCopies copies;
-  TileCopies<kWarps * kWarp> tiles(k, dim, tokens);
+  TileCopies<kWarps * kWarp, PaddedTile> tiles(k, dim, tokens);
 #pragma unroll
   for (int stage = 0; stage < kAhead; ++stage) tiles.start(copies, keysOf(stage));
 

@@ -52,14 +52,6 @@ __device__ __forceinline__ void takeShares(TileScores& scores, const Queries<1>&
     }
   }
 }
-/// Of the next tile, of which `left` keys are there or more than it holds.
-__device__ __forceinline__ void takeNext(TileScores& scores, const Queries<1>& queries, int left, float scale) {
-  if (left >= kGroupTileKeys) {
-    takeShares<false>(scores, queries, kGroupTileKeys, scale);
-  } else {
-    takeShares<true>(scores, queries, left, scale);
-  }
-}
 
 /// sums: of the shares as rounded, in each column, as the products with ones that they are; a tile's groups of keys have
 /// one each, so as not to wait for each other.
@@ -139,24 +131,36 @@ __global__ void __launch_bounds__(kWarpgroup, 4)
   startKeys(products, scores, queries, keysOf(0));
   products.finish<0>(scores.of[0]);
   takeShift(queries, scores, tokens, scale);
-  takeNext(scores, queries, tokens, scale);
+  takeShares<true>(scores, queries, tokens, scale);
   TileSums sums = {};
   packTile(shares, sums, scores);
 
-  int stage = 0;
-#pragma unroll 1
-  for (int left = tokens - kGroupTileKeys; left > 0; left -= kGroupTileKeys) {  // keys after the tile at `stage`
+  const auto step = [&](int stage, int next, int last, auto takeTheirShares) {
     copies.waitForGroup<kAhead - 2>();
     showToProducts();
     __syncthreads();  // the next tile is here, and nobody reads the one before any more
-    tiles.start(copies, tileOf(after(stage, kAhead)));
+    tiles.start(copies, tileOf(last));
     products.begin();
-    startKeys(products, scores, queries, keysOf(after(stage, 1)));
+    startKeys(products, scores, queries, keysOf(next));
     startValues(products, queries, shares, valuesOf(stage));
     products.finish<1>(scores.of[0]);
-    takeNext(scores, queries, left, scale);
+    takeTheirShares();
     products.finish<0>(queries.out[0]);
     packTile(shares, sums, scores);
+  };
+  int stage = 0, left = tokens - kGroupTileKeys;  // keys after the tile at `stage`
+  const auto whole = [&] { takeShares<false>(scores, queries, kGroupTileKeys, scale); };
+#pragma unroll 1
+  for (; left >= kGroupStages * kGroupTileKeys; left -= kGroupStages * kGroupTileKeys) {
+#pragma unroll
+    for (int i = 0; i < kGroupStages; ++i) step(i, after(i, 1), after(i, kAhead), whole);
+  }
+#pragma unroll 1
+  for (; left > 0; left -= kGroupTileKeys) {
+    step(stage, after(stage, 1), after(stage, kAhead), [&] {
+      if (left >= kGroupTileKeys) return whole();
+      takeShares<true>(scores, queries, left, scale);
+    });
     stage = after(stage, 1);
   }
   copies.wait();

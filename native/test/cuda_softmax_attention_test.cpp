@@ -60,7 +60,8 @@ TEST_CASE("CUDA's softmax attention on tensor cores agrees with plain loops") {
     for (const int64_t tokens : {1, 5, 64, 65}) {
       for (const int64_t heads : {1, 2, 3}) check<bf16>({2, tokens, heads, 64}, kernel, kRounded);
     }
-    for (const int64_t tokens : {15, 16, 17, 31, 32, 33, 48, 49, 80, 81, 96, 97, 127, 128, 129, 144, 145, 160, 161, 192, 193, 257}) {
+    for (const int64_t tokens :
+         {15, 16, 17, 31, 32, 33, 48, 49, 80, 81, 96, 97, 127, 128, 129, 144, 145, 160, 161, 192, 193, 257}) {
       check<bf16>({1, tokens, 1, 64}, kernel, kRounded);
     }
     check<bf16>({1, 202, 3, 64}, kernel, kRounded);

@@ -1,7 +1,6 @@
 // Which GPUs a library holds code for.
 
-// Real code; each also runs on later ones of its generation (8.0 on 8.7, 12.0 on 12.1). Not 9.0a or 10.0a, which run on
-// nothing else and have only wgmma and tcgen05 beyond these: no kernel uses either.
+// Real code; each also runs on later ones of its generation (8.0 on 8.7, 12.0 on 12.1).
 const real = [70, 75, 80, 86, 89, 90, 100, 120];
 // Later libraries leave it out: 11's runs under every driver that a GPU of 7.0 can have.
 const only11 = [70];
@@ -15,10 +14,15 @@ export function architecturesOf(major, listed) {
   return chosen;
 }
 
-/** nvcc's options: real code for each architecture, and PTX of the newest for GPUs that come later. */
-export function codeOptions(architectures) {
+/**
+ * nvcc's options: real code for each architecture, and PTX of the newest for GPUs that come later. From CUDA 12 on that for
+ * 9.0 is for 9.0a, which no other GPU runs: it has products by warpgroups.
+ */
+export function codeOptions(major, architectures) {
+  const generate = (from, ...code) => ['-gencode', `arch=compute_${from},code=[${code.join(',')}]`];
   return architectures.flatMap((number) => {
-    const ptx = number === architectures.at(-1) ? `,compute_${number}` : '';
-    return ['-gencode', `arch=compute_${number},code=[sm_${number}${ptx}]`];
+    const ptx = number === architectures.at(-1) ? [`compute_${number}`] : [];
+    if (major === 11 || number !== 90) return generate(number, `sm_${number}`, ...ptx);
+    return [...generate('90a', 'sm_90a'), ...(ptx.length > 0 ? generate(90, ...ptx) : [])];
   });
 }

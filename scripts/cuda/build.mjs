@@ -18,9 +18,9 @@ const filesIn = (folder, pattern) =>
     .map((name) => `${folder}/${name}`);
 
 /** What the library is made of; what is missing here the linker misses too. */
-export function sourcesFor(architectures) {
+export function sourcesFor(major, architectures) {
   const host = [...common, ...hostOptions];
-  const device = [...host, '-Xptxas', '-v', ...codeOptions(architectures)];
+  const device = [...host, '-Xptxas', '-v', ...codeOptions(major, architectures)];
   return [
     ...filesIn('native/backend/cuda', /\.cu$/).map((source) => ({ source, options: device })),
     ...['native/backend/backend.cpp', 'native/backend/buffer_pool.cpp', 'native/backend/host_memory.cpp'].map(
@@ -86,7 +86,7 @@ export async function buildCudaLibrary(major) {
   const licence = path.join(root, 'prebuilds', `${name}.license.txt`);
   for (const file of [target, report, licence]) rmSync(file, { force: true });
   console.error(`Building ${name}.so with CUDA ${toolkit.release} for ${architectures.join(', ')}`);
-  const sources = sourcesFor(architectures).map(({ source, options }) => ({
+  const sources = sourcesFor(major, architectures).map(({ source, options }) => ({
     source,
     options: [...toolkit.options, ...options],
   }));

@@ -100,7 +100,15 @@ describe('architectures', () => {
 
   test('get real code each, and the newest PTX too', () => {
     const options = ['-gencode', 'arch=compute_75,code=[sm_75]', '-gencode', 'arch=compute_90,code=[sm_90,compute_90]'];
-    expect(callScript('cuda/architectures.mjs', 'codeOptions', [75, 90])).toEqual(options);
+    expect(callScript('cuda/architectures.mjs', 'codeOptions', 11, [75, 90])).toEqual(options);
+  });
+
+  test('get what 9.0 alone has where the toolkit knows of it', () => {
+    const codes = (...architectures: number[]) =>
+      callScript('cuda/architectures.mjs', 'codeOptions', 12, architectures);
+    const real = ['-gencode', 'arch=compute_90a,code=[sm_90a]'];
+    expect(codes(90)).toEqual([...real, '-gencode', 'arch=compute_90,code=[compute_90]']);
+    expect(codes(90, 100)).toEqual([...real, '-gencode', 'arch=compute_100,code=[sm_100,compute_100]']);
   });
 });
 
@@ -150,7 +158,7 @@ describe('a library', () => {
   const needing = (...libraries: string[]) => ({ needs: { ...shippable.needs, libraries } });
 
   test('is made of the backend and of what it calls', () => {
-    const sources = callScript('cuda/build.mjs', 'sourcesFor', [75, 90]) as { source: string; options: string[] }[];
+    const sources = callScript('cuda/build.mjs', 'sourcesFor', 13, [75, 90]) as { source: string; options: string[] }[];
     const kernels = readdirSync(path.join(root, 'native/backend/cuda')).filter((name) => name.endsWith('.cu'));
     expect(sources.map(({ source }) => source).sort()).toEqual(
       [

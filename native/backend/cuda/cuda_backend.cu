@@ -199,8 +199,7 @@ class CudaBackend : public Backend {
 
   void softmaxAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,
                         int64_t headDim) override {
-    const cuda::AttentionKernel kernel =
-        cuda::attentionKernelFor<T>(images, tokens, heads, headDim, attentionDevice_);
+    const cuda::AttentionKernel kernel = cuda::attentionKernelFor<T>(images, tokens, heads, headDim, attentionDevice_);
     cuda::softmaxAttention(stream_, of(y), of(qkv), images, tokens, heads, headDim, kernel);
   }
   void linearAttention(Element* y, const Element* qkv, int64_t images, int64_t tokens, int64_t heads,

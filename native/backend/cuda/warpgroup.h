@@ -1,6 +1,6 @@
-// Products by four warps together, a warpgroup, whose second factor lies in shared memory (wgmma): of compute capability
-// 9.0 alone, in code that is made for 9.0a; any other stops the kernel with a trap. They go on while the warps compute
-// something else. Collective: all 128 threads together.
+// Products by four warps together, a warpgroup, whose second factor lies in shared memory (wgmma): of compute
+// capability 9.0 alone, in code that is made for 9.0a; any other stops the kernel with a trap. They go on while the
+// warps compute something else. Collective: all 128 threads together.
 //
 // A warp has 16 rows of A and C, in registers, as mma.h describes them; c[i] is C's i-th 8 columns. B lies in a tile of
 // rows of 64 channels of bf16, the first at a multiple of 1024 bytes, whose packs of 8 channels are permuted by
@@ -66,7 +66,7 @@ class SwizzledRows {
 
 /// What this thread has written to shared memory becomes visible to products after the next barrier.
 __device__ __forceinline__ void showToProducts() {
-#if __CUDA_ARCH__ >= 900
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   asm volatile("fence.proxy.async.shared::cta;" : : : "memory");
 #endif
 }
@@ -144,7 +144,6 @@ class WarpgroupProducts {
       asm volatile("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3]) : : "memory");
     }
   }
-
 };
 
 #endif

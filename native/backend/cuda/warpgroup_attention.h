@@ -53,8 +53,8 @@ __device__ __forceinline__ void takeShares(TileScores& scores, const Queries<1>&
   }
 }
 
-/// sums: of the shares as rounded, in each column, as the products with ones that they are; a tile's groups of keys have
-/// one each, so as not to wait for each other.
+/// sums: of the shares as rounded, in each column, as the products with ones that they are; a tile's groups of keys
+/// have one each, so as not to wait for each other.
 using TileSums = float[kGroupTileKeys / 16][4];
 
 __device__ __forceinline__ void packTile(TileShares& shares, TileSums& sums, const TileScores& scores) {

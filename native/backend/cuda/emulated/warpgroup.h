@@ -36,7 +36,9 @@ class WarpgroupProducts {
   void startAcross(float (&c)[6][4], const uint32_t (&a)[4], const SwizzledRows& rows, int depth) {
     start(c, a, {rows, depth, kAdds, false});
   }
-  void startAlong(float (&c)[8][4], const uint32_t (&a)[4], const SwizzledRows& rows) { start(c, a, {rows, 0, true, true}); }
+  void startAlong(float (&c)[8][4], const uint32_t (&a)[4], const SwizzledRows& rows) {
+    start(c, a, {rows, 0, true, true});
+  }
 
   void endGroup() { ++group_; }
 
@@ -51,7 +53,8 @@ class WarpgroupProducts {
       }
     }
     count_ = left;
-    if (sumsOf(c).pending) throw std::logic_error("a warpgroup's sums that are read before their products are waited for");
+    if (sumsOf(c).pending)
+      throw std::logic_error("a warpgroup's sums that are read before their products are waited for");
   }
 
  private:

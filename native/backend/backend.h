@@ -52,6 +52,13 @@ struct TrainedTensor {
   int64_t size;
 };
 
+/// Of `size` activations that are not wide.
+struct Copy {
+  Element* to;
+  const Element* from;
+  int64_t size;
+};
+
 /// Of a device.
 struct MemoryState {
   int64_t freeBytes = 0, allBytes = 0;
@@ -73,6 +80,9 @@ class Backend {
   virtual const void* finishDownload(const std::shared_ptr<void>& download) = 0;
   virtual void zeroBytes(void* x, int64_t bytes) = 0;
   virtual void copyBytes(void* to, const void* from, int64_t bytes) = 0;
+  /// All of them, in any order: none writes what another reads or writes. The array is the host's, and not needed after
+  /// the call.
+  virtual void copyEach(const Copy* copies, int64_t count) = 0;
   /// Zeros where the device's memory is the host's.
   virtual MemoryState memory() = 0;
   /// Of an Element.

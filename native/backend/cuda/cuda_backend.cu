@@ -7,6 +7,7 @@
 
 #include "backend/buffer_pool.h"
 #include "backend/cuda/column_sums.h"
+#include "backend/cuda/copies.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/elementwise.h"
 #include "backend/cuda/layer_norm.h"
@@ -82,6 +83,11 @@ class CudaBackend : public Backend {
     cuda::copyOnDevice(stream_, to, from, static_cast<size_t>(bytes));
   }
   MemoryState memory() override { return cuda::memoryState(); }
+  void copyEach(const Copy* copies, int64_t count) override {
+    std::vector<cuda::CopyOf<T>> each;
+    for (int64_t i = 0; i < count; ++i) each.push_back({of(copies[i].to), of(copies[i].from), copies[i].size});
+    cuda::copyEach(stream_, each);
+  }
   void toElements(Element* y, const float* x, int64_t size) override {
     if constexpr (kIsFloat) {
       copyBytes(y, x, size * elementBytes());

@@ -112,6 +112,7 @@ class LibraryBackend : public Backend {
   }
   void zeroBytes(void* x, int64_t bytes) override { call(library().zeroBytes, x, bytes); }
   void copyBytes(void* to, const void* from, int64_t bytes) override { call(library().copyBytes, to, from, bytes); }
+  void copyEach(const Copy* copies, int64_t count) override { call(library().copyEach, copies, count); }
   void toElements(Element* y, const float* x, int64_t size) override { call(library().toElements, y, x, size); }
   void fromElements(float* y, const Element* x, int64_t size) override { call(library().fromElements, y, x, size); }
   void addTuning(const char* text) override { call(library().addTuning, text); }

@@ -86,6 +86,7 @@ struct Created {
   X(dropout)                   \
   X(weightedSum)               \
   X(takePatches)               \
+  X(groupMeans)                \
   X(putPatches)                \
   X(cosineDistance)            \
   X(anomalyMaps)               \
@@ -106,8 +107,8 @@ struct Plain<void (Backend::*)(Arguments...)> {
 // What crosses beside this header's own structs: whoever changes one raises kInterfaceVersion and these.
 static_assert(sizeof(Epilogue) == 40 && sizeof(Dropout) == 8 && sizeof(TrainedTensor) == 48);
 static_assert(sizeof(StepNumbers) == 80 && sizeof(StepOutcome) == 24 && sizeof(MemoryState) == 16);
-
 static_assert(sizeof(Copy) == 24);
+
 /// Functions that return an int32_t return 0, or another number when they failed and filled the failure.
 struct Interface {
   uint32_t version;  // kInterfaceVersion

@@ -181,6 +181,11 @@ class LibraryBackend : public Backend {
                    int64_t tokenCount, int64_t patchCount, int64_t dim) override {
     call(library().takePatches, y, tokens, weights, count, images, tokenCount, patchCount, dim);
   }
+  void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
+                  const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount, int64_t patchCount,
+                  int64_t dim) override {
+    call(library().groupMeans, mean, groups, weights, groupCount, tokens, count, images, tokenCount, patchCount, dim);
+  }
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {
     call(library().putPatches, dtokens, dpatches, a, images, tokenCount, patchCount, dim);

@@ -52,6 +52,13 @@ struct TrainedTensor {
   int64_t size;
 };
 
+/// Of `size` activations that are not wide.
+struct Copy {
+  Element* to;
+  const Element* from;
+  int64_t size;
+};
+
 /// Of a device.
 struct MemoryState {
   int64_t freeBytes = 0, allBytes = 0;
@@ -73,6 +80,9 @@ class Backend {
   virtual const void* finishDownload(const std::shared_ptr<void>& download) = 0;
   virtual void zeroBytes(void* x, int64_t bytes) = 0;
   virtual void copyBytes(void* to, const void* from, int64_t bytes) = 0;
+  /// All of them, in any order: none writes what another reads or writes. The array is the host's, and not needed after
+  /// the call.
+  virtual void copyEach(const Copy* copies, int64_t count) = 0;
   /// Zeros where the device's memory is the host's.
   virtual MemoryState memory() = 0;
   /// Of an Element.
@@ -172,12 +182,18 @@ class Backend {
   /// word i%4 of philox({i/4, r, iteration, place}, seed). The same call is its own gradient. In place allowed.
   virtual void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& dropout) = 0;
   // Sums of `count` tensors, 1 or more, each multiplied by its weight: in that order, in f32, and rounded once for each
-  // 8 tensors at least. The two arrays are the host's, and not needed after the call.
+  // 8 tensors at least. The arrays are the host's, and not needed after the call.
   /// y = sum of weights[i] * xs[i]; y may be xs[0].
   virtual void weightedSum(Element* y, const Element* const* xs, const float* weights, int64_t count, int64_t size) = 0;
   /// The same of the patches of tokens[i] (B,N,D) -> (B,P,D).
   virtual void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count,
                            int64_t images, int64_t tokenCount, int64_t patchCount, int64_t dim) = 0;
+  /// mean (B,N,D) = the mean of all tokens[i] (B,N,D); groups[g] (B,P,D) = sum of weights[g * count + i] * the patches
+  /// of tokens[i], without those whose weight is 0, which not all of a group's are. By default the two operations above
+  /// one after the other; a device may read each tensor once for all of the results. None of these overlaps a tensor.
+  virtual void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
+                          const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount,
+                          int64_t patchCount, int64_t dim);
   /// dtokens (B,N,D) += a * dpatches (B,P,D), class token and registers untouched.
   virtual void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                           int64_t patchCount, int64_t dim) = 0;

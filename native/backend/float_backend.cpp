@@ -41,6 +41,9 @@ void FloatBackend::zeroBytes(void* x, int64_t bytes) {
 void FloatBackend::copyBytes(void* to, const void* from, int64_t bytes) {
   if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));  // it takes no null
 }
+void FloatBackend::copyEach(const Copy* copies, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) copy(copies[i].to, copies[i].from, copies[i].size);
+}
 void FloatBackend::toElements(Element* y, const float* x, int64_t size) {
   copyBytes(y, x, size * elementBytes());
 }

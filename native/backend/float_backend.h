@@ -77,6 +77,7 @@ class FloatBackend : public Backend {
   const void* finishDownload(const std::shared_ptr<void>& download) final { return download.get(); }
   void zeroBytes(void* x, int64_t bytes) final;
   void copyBytes(void* to, const void* from, int64_t bytes) final;
+  void copyEach(const Copy* copies, int64_t count) final;
   MemoryState memory() final { return {}; }
   int64_t elementBytes() const final { return sizeof(float); }
   bool recomputes() const final { return false; }

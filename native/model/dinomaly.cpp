@@ -102,19 +102,14 @@ Features Dinomaly::encodeUploaded(const Images& images, const CancelToken& cance
 void Dinomaly::encodeInto(const Features& f, const Images& images, const CancelToken& cancel) {
   const EncoderConfig& e = config_.encoder;
   const int64_t patches = f.rows * f.cols;
-  const std::vector<float> shares(e.targets.size(), 1.0f / static_cast<float>(e.targets.size()));
   for (int64_t first = 0; first < f.images; first += backend_->imagesAtOnce()) {
     Shape shape = shapeOf(f);
     shape.images = std::min(backend_->imagesAtOnce(), f.images - first);
     const std::vector<Activations> targets = encoder_.forward(images.slice(first, shape.images), cancel);
-    std::vector<const Element*> all;
-    for (const Activations& target : targets) all.push_back(target.get());
-    backend_->weightedSum(backend_->at(f.mean, first * shape.tokens * e.dim), all.data(), shares.data(),
-                          static_cast<int64_t>(all.size()), shape.rows() * e.dim);
-    for (size_t g = 0; g < config_.groups.size(); ++g) {
-      groupMean(*backend_, backend_->at(f.groups[g], first * patches * e.dim), targets, config_.groups[g], shape,
-                patches, e.dim);
-    }
+    std::vector<Element*> groups;
+    for (const Activations& group : f.groups) groups.push_back(backend_->at(group, first * patches * e.dim));
+    groupMeans(*backend_, backend_->at(f.mean, first * shape.tokens * e.dim), groups, targets, config_.groups, shape,
+               patches, e.dim);
   }
 }
 

@@ -173,7 +173,12 @@ class Dinomaly {
   /// step's are joined just before it.
   Features passingFeatures(int64_t images, int64_t rows, int64_t cols);
   void forgetEncodings();
-  Features copyOf(const Features& features, int64_t image);
+  /// Calls visit(of the batch, of the part, size) for each tensor of each part, one behind the other in the batch's:
+  /// what lies in the same place in both.
+  void forEachPart(const Features& batch, const std::vector<const Features*>& parts,
+                   const std::function<void(Element*, Element*, int64_t)>& visit) const;
+  /// Copies a batch's first pictures into the parts; join() is the way back.
+  void separate(const std::vector<const Features*>& parts, const Features& batch);
   Scoring& scoringOf(const ImageShape& shape);
   void forgetScorings();
   /// Calls `compute`; if memory runs out, gives back what is kept for shapes that may come again, and calls it again.

@@ -26,7 +26,11 @@ void Dinomaly::encodeSome(const uint8_t* const* pictures, int64_t left, const Im
   const int64_t count = std::min(e.images.count, left);
   uploadPictures(e.pixels, e.images, pictures, count);
   backend_->run(e.recording, [&] { encodeInto(e.features, e.images, cancel); });
-  for (int64_t i = 0; i < count; ++i) each.push_back(copyOf(e.features, i));
+  const size_t done = each.size();
+  for (int64_t i = 0; i < count; ++i) each.push_back(allocateFeatures(1, e.features.rows, e.features.cols));
+  std::vector<const Features*> made;
+  for (size_t i = done; i < each.size(); ++i) made.push_back(&each[i]);
+  separate(made, e.features);
 }
 
 Dinomaly::Encoding& Dinomaly::encodingOf(const ImageShape& shape) {
@@ -57,14 +61,37 @@ void Dinomaly::forgetEncodings() {
   encodings_.clear();
 }
 
-Features Dinomaly::copyOf(const Features& f, int64_t image) {
-  Features copy = allocateFeatures(1, f.rows, f.cols);
-  const int64_t dim = config_.encoder.dim, patches = f.rows * f.cols * dim, tokens = shapeOf(f).tokens * dim;
-  for (size_t g = 0; g < f.groups.size(); ++g) {
-    backend_->copy(copy.groups[g].get(), backend_->at(f.groups[g], image * patches), patches);
+void Dinomaly::forEachPart(const Features& batch, const std::vector<const Features*>& parts,
+                           const std::function<void(Element*, Element*, int64_t)>& visit) const {
+  const auto visitOne = [&](const Activations& whole, int64_t sizeOfOne, const auto& of) {
+    int64_t at = 0;
+    for (const Features* part : parts) {
+      const int64_t size = part->images * sizeOfOne;
+      visit(backend_->at(whole, at), of(*part).get(), size);
+      at += size;
+    }
+  };
+  const int64_t dim = config_.encoder.dim;
+  for (size_t g = 0; g < batch.groups.size(); ++g) {
+    visitOne(batch.groups[g], batch.rows * batch.cols * dim, [g](const Features& f) { return f.groups[g]; });
   }
-  backend_->copy(copy.mean.get(), backend_->at(f.mean, image * tokens), tokens);
-  return copy;
+  visitOne(batch.mean, shapeOf(batch).tokens * dim, [](const Features& f) { return f.mean; });
+}
+
+void Dinomaly::join(const Features& batch, const std::vector<const Features*>& parts) {
+  std::vector<Copy> copies;
+  forEachPart(batch, parts, [&](Element* whole, Element* part, int64_t size) {
+    copies.push_back({whole, part, size});
+  });
+  backend_->copyEach(copies.data(), static_cast<int64_t>(copies.size()));
+}
+
+void Dinomaly::separate(const std::vector<const Features*>& parts, const Features& batch) {
+  std::vector<Copy> copies;
+  forEachPart(batch, parts, [&](Element* whole, Element* part, int64_t size) {
+    copies.push_back({part, whole, size});
+  });
+  backend_->copyEach(copies.data(), static_cast<int64_t>(copies.size()));
 }
 
 SpareMemory Dinomaly::spareMemory() const {

@@ -85,21 +85,6 @@ void Dinomaly::forgetSteps() {
   steps_.clear();
 }
 
-void Dinomaly::join(const Features& batch, const std::vector<const Features*>& parts) {
-  const auto joinOne = [&](const Activations& to, int64_t sizeOfOne, const auto& of) {
-    int64_t at = 0;
-    for (const Features* part : parts) {
-      backend_->copy(backend_->at(to, at), of(*part).get(), part->images * sizeOfOne);
-      at += part->images * sizeOfOne;
-    }
-  };
-  const int64_t dim = config_.encoder.dim;
-  for (size_t g = 0; g < batch.groups.size(); ++g) {
-    joinOne(batch.groups[g], batch.rows * batch.cols * dim, [g](const Features& f) { return f.groups[g]; });
-  }
-  joinOne(batch.mean, shapeOf(batch).tokens * dim, [](const Features& f) { return f.mean; });
-}
-
 void Dinomaly::trainStep(const std::vector<const Features*>& parts, int64_t iteration, const TrainingOptions& options,
                          const CancelToken& cancel) {
   if (!training_) throw Error("ERR_INTERNAL", "a training step outside of beginTraining and endTraining");

@@ -1,4 +1,4 @@
-// The mean over a group of layers, of which the network compares what encoder and decoder make (paper, 3.4).
+// The means over groups of layers, of which the network compares what encoder and decoder make (paper, 3.4).
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,10 @@ namespace dinomaly {
 /// times counts as often.
 void groupMean(Backend& backend, Element* y, const std::vector<Activations>& outputs, const std::vector<int64_t>& group,
                Shape shape, int64_t patchCount, int64_t dim);
+
+/// ys[g] = groupMean() of each group, and mean (B, N, D) = that of all outputs, with all of their tokens.
+void groupMeans(Backend& backend, Element* mean, const std::vector<Element*>& ys,
+                const std::vector<Activations>& outputs, const std::vector<std::vector<int64_t>>& groups, Shape shape,
+                int64_t patchCount, int64_t dim);
 
 }  // namespace dinomaly

@@ -19,8 +19,8 @@ Cases testCases() {
 }
 
 Cases networkCases(const Network& network) {
-  return joined({linearCases(network), elementwiseCases(network), layerNormCases(network), attentionCases(network),
-                 tokenCases(network), mapCases(network), stepCases(network)});
+  return joined({memoryCases(network), linearCases(network), elementwiseCases(network), layerNormCases(network),
+                 attentionCases(network), tokenCases(network), mapCases(network), stepCases(network)});
 }
 
 }  // namespace dinomaly::table

@@ -17,6 +17,7 @@ Cases mapCases();
 Cases stepCases();
 Cases recordingCases();
 
+Cases memoryCases(const Network& network);
 Cases linearCases(const Network& network);
 Cases elementwiseCases(const Network& network);
 Cases layerNormCases(const Network& network);

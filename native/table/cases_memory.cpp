@@ -1,10 +1,32 @@
 // Memory, and conversion between floats and the backend's activations.
+#include <numeric>
+
 #include "table/cases.h"
 
 namespace dinomaly::table {
 namespace {
 
 constexpr Tolerance kExact{0, 0, 0, 0};
+
+/// Pieces of these sizes, one behind the other, which come to lie in the opposite order.
+Case copiesOf(const std::string& shape, const std::vector<int64_t>& sizes) {
+  const int64_t all = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  Case c{"copyEach", shape, {activations(Access::write, all), activations(Access::read, all)}};
+  c.run = [sizes, all](Backend& b, const Placed& p) {
+    const Activations nobody;
+    const Activations to(nobody, p.e(0)), from(nobody, p.e(1));
+    std::vector<Copy> copies;
+    int64_t begin = 0;
+    for (const int64_t size : sizes) {
+      copies.push_back({b.at(to, begin), b.at(from, all - begin - size), size});
+      begin += size;
+    }
+    b.copyEach(copies.data(), static_cast<int64_t>(copies.size()));
+  };
+  c.tolerance = kExact;
+  c.source = "copies.cu";
+  return c;
+}
 
 Cases casesOf(int64_t size) {
   const std::string shape = shapeText(size);
@@ -68,8 +90,20 @@ Cases memoryCases() {
   Cases all;
   for (int64_t size : {1, 7, 20011}) {
     for (Case& c : casesOf(size)) all.push_back(std::move(c));
+    all.push_back(copiesOf("3 to " + shapeText(size), {size, 3, size}));
   }
+  all.push_back(copiesOf("none", {}));
+  all.push_back(copiesOf("whole packs, 0 to 20000", {8, 20000, 0, 4096, 16}));
+  std::vector<int64_t> many;
+  for (int64_t i = 0; i < 300; ++i) many.push_back(8 + i % 5 * 8);
+  all.push_back(copiesOf("300", many));
   return all;
+}
+
+Cases memoryCases(const Network& n) {
+  std::vector<int64_t> pieces(static_cast<size_t>(n.groups * n.images), n.patches() * n.dim);
+  pieces.resize(pieces.size() + static_cast<size_t>(n.images), n.tokens() * n.dim);
+  return {copiesOf("features of " + shapeText(n.images, n.tokens(), n.dim), pieces)};
 }
 
 }  // namespace dinomaly::table

@@ -68,6 +68,38 @@ Case take(const Shape& s, int64_t count) {
   return c;
 }
 
+using Members = std::vector<std::vector<int64_t>>;
+
+/// Of `count` tensors the means, and those of groups, in which a member may come several times.
+Case means(const Shape& s, int64_t count, const Members& groups) {
+  const auto groupCount = static_cast<int64_t>(groups.size());
+  std::vector<float> weights;
+  int64_t members = 0;
+  for (const std::vector<int64_t>& group : groups) {
+    std::vector<float> ofGroup(static_cast<size_t>(count));
+    for (const int64_t i : group) ofGroup[static_cast<size_t>(i)] += 1 / static_cast<float>(group.size());
+    weights.insert(weights.end(), ofGroup.begin(), ofGroup.end());
+    members += static_cast<int64_t>(group.size());
+  }
+  Case c = base("groupMeans", s.text() + ", of " + std::to_string(count) + ", groups " + std::to_string(groupCount),
+                {activations(Access::write, s.all())}, s.ofPatches(), 2.0 * static_cast<double>(members));
+  c.flops += 2.0 * static_cast<double>(count * s.all());
+  for (int64_t g = 0; g < groupCount; ++g) c.operands.push_back(activations(Access::write, s.ofPatches()));
+  for (int64_t i = 0; i < count; ++i) c.operands.push_back(activations(Access::read, s.all()));
+  c.run = [=](Backend& b, const Placed& p) {
+    std::vector<Element*> ys;
+    std::vector<const Element*> tokens;
+    size_t next = 1;
+    for (int64_t g = 0; g < groupCount; ++g) ys.push_back(p.e(next++));
+    for (int64_t i = 0; i < count; ++i) tokens.push_back(p.e(next++));
+    b.groupMeans(p.e(0), ys.data(), weights.data(), groupCount, tokens.data(), count, s.images, s.tokens(), s.patches,
+                 s.dim);
+  };
+  c.source = "group_means.cu";
+  if (count > 8) c.tolerance.bf16 *= 2;  // rounded twice
+  return c;
+}
+
 Case put(const Shape& s) {
   Case c = base("putPatches", s.text(),
                 {activations(Access::update, s.all()), activations(Access::read, s.ofPatches())}, s.ofPatches(), 2);
@@ -84,15 +116,25 @@ Cases tokenCases() {
   for (const Shape& s : {Shape{3, 20, 0, 33}, {3, 20, 4, 33}, {1, 1, 4, 128}, {1, 400, 4, 64}}) {
     all.push_back(embedding(s));
     for (int64_t count : {1, 4, 8, 9}) all.push_back(take(s, count));
+    all.push_back(means(s, 1, {{0}}));
+    all.push_back(means(s, 3, {{0, 2, 0}, {1}, {0, 1, 2}}));
+    all.push_back(means(s, 8, {{0, 1, 2, 3}, {4, 5, 6, 7}}));
     all.push_back(put(s));
   }
+  const Shape small{2, 5, 1, 24};
+  all.push_back(means(small, 8, Members(8, {7, 3, 3})));
+  all.push_back(means(small, 8, Members(9, {7, 3, 3})));
+  all.push_back(means(small, 9, {{0, 8}, {4}}));
+  all.push_back(means(small, 2, {}));
   return all;
 }
 
 Cases tokenCases(const Network& n) {
   const Shape s{n.images, n.patches(), 4, n.dim};
+  Members groups(static_cast<size_t>(n.groups));  // of the encoder's targets; the decoder's blocks are taken
+  for (int64_t i = 0; i < n.targets; ++i) groups[static_cast<size_t>(i * n.groups / n.targets)].push_back(i);
   return {scored(1, fromPixels(n.images, n.side, n.side)), scored(1, embedding(s)),
-          scored(2 * n.groups, take(s, n.targets / n.groups)), put(s)};
+          scored(1, means(s, n.targets, groups)), scored(n.groups, take(s, n.targets / n.groups)), put(s)};
 }
 
 }  // namespace dinomaly::table

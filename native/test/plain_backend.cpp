@@ -313,6 +313,26 @@ class PlainBackend : public FloatBackend {
     }
   }
 
+  void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
+                  const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount, int64_t patchCount,
+                  int64_t dim) override {
+    for (int64_t i = 0; i < images * tokenCount * dim; ++i) {
+      const int64_t image = i / (tokenCount * dim), before = (image + 1) * (tokenCount - patchCount) * dim;
+      const bool isPatch = i % (tokenCount * dim) >= (tokenCount - patchCount) * dim;
+      double sum = 0;
+      for (int64_t k = 0; k < count; ++k) sum += floatsOf(tokens[k])[i];
+      floatsOf(mean)[i] = static_cast<float>(sum / static_cast<double>(count));
+      for (int64_t g = 0; isPatch && g < groupCount; ++g) {
+        double ofGroup = 0;
+        for (int64_t k = 0; k < count; ++k) {
+          const float weight = weights[g * count + k];
+          if (weight != 0) ofGroup += static_cast<double>(weight) * floatsOf(tokens[k])[i];
+        }
+        floatsOf(groups[g])[i - before] = static_cast<float>(ofGroup);
+      }
+    }
+  }
+
   void putPatches(float* dtokens, const float* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {
     for (int64_t b = 0; b < images; ++b) {
@@ -423,6 +443,8 @@ class PlainBackend : public FloatBackend {
   }
 
  private:
+  static float* floatsOf(Element* x) { return reinterpret_cast<float*>(x); }
+  static const float* floatsOf(const Element* x) { return reinterpret_cast<const float*>(x); }
   static float weightedSumAt(const float* const* xs, const float* weights, int64_t count, int64_t i) {
     double sum = 0;
     for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(weights[k]) * xs[k][i];

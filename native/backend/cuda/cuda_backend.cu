@@ -7,8 +7,10 @@
 
 #include "backend/buffer_pool.h"
 #include "backend/cuda/column_sums.h"
+#include "backend/cuda/copies.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/elementwise.h"
+#include "backend/cuda/group_means.h"
 #include "backend/cuda/layer_norm.h"
 #include "backend/cuda/linear.h"
 #include "backend/cuda/linear_attention.h"
@@ -81,6 +83,11 @@ class CudaBackend : public Backend {
   void copyBytes(void* to, const void* from, int64_t bytes) override {
     cuda::copyOnDevice(stream_, to, from, static_cast<size_t>(bytes));
   }
+  void copyEach(const Copy* copies, int64_t count) override {
+    std::vector<cuda::CopyOf<T>> each;
+    for (int64_t i = 0; i < count; ++i) each.push_back({of(copies[i].to), of(copies[i].from), copies[i].size});
+    cuda::copyEach(stream_, each);
+  }
   MemoryState memory() override { return cuda::memoryState(); }
   void toElements(Element* y, const float* x, int64_t size) override {
     if constexpr (kIsFloat) {
@@ -124,6 +131,19 @@ class CudaBackend : public Backend {
                    int64_t tokenCount, int64_t patchCount, int64_t dim) override {
     cuda::takePatches(stream_, of(y), termsOf(tokens, weights, count, tokenCount * dim), images, tokenCount, patchCount,
                       dim);
+  }
+  void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
+                  const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount, int64_t patchCount,
+                  int64_t dim) override {
+    if (count > cuda::kMostAveraged || groupCount > cuda::kMostGroups) {
+      Backend::groupMeans(mean, groups, weights, groupCount, tokens, count, images, tokenCount, patchCount, dim);
+      return;
+    }
+    std::vector<T*> results;
+    for (int64_t g = 0; g < groupCount; ++g) results.push_back(of(groups[g]));
+    std::vector<const T*> averaged;
+    for (int64_t i = 0; i < count; ++i) averaged.push_back(of(tokens[i]));
+    cuda::groupMeans(stream_, of(mean), results, weights, averaged, images, tokenCount, patchCount, dim);
   }
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {

@@ -90,6 +90,18 @@ bool onBoundary(const T* x) {
   return reinterpret_cast<uintptr_t>(x) % sizeof(Pack<T, kCount>) == 0;
 }
 
+/// In one instruction where the pack has 16 bytes; plain stores nvcc may split.
+template <typename T, int kCount>
+__device__ __forceinline__ void storeWhole(T* to, const Pack<T, kCount>& pack) {
+  if constexpr (sizeof pack == sizeof(uint4)) {
+    uint4 words;
+    memcpy(&words, &pack, sizeof words);
+    __stcg(reinterpret_cast<uint4*>(to), words);
+  } else {
+    *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+  }
+}
+
 /// Over groups of kLanes neighbouring lanes, the whole warp by default; each lane gets its group's.
 template <int kLanes = 32, typename T>
 __device__ __forceinline__ T sumOfLanes(T x) {

@@ -10,7 +10,7 @@
 namespace dinomaly::library {
 
 /// Raised with every change of what this header says.
-constexpr uint32_t kInterfaceVersion = 3;
+constexpr uint32_t kInterfaceVersion = 4;
 
 constexpr int32_t kMostDevices = 16;
 
@@ -62,6 +62,7 @@ struct Created {
   X(downloadBytes)             \
   X(zeroBytes)                 \
   X(copyBytes)                 \
+  X(copyEach)                  \
   X(toElements)                \
   X(fromElements)              \
   X(addTuning)                 \
@@ -85,6 +86,7 @@ struct Created {
   X(dropout)                   \
   X(weightedSum)               \
   X(takePatches)               \
+  X(groupMeans)                \
   X(putPatches)                \
   X(cosineDistance)            \
   X(anomalyMaps)               \
@@ -105,6 +107,7 @@ struct Plain<void (Backend::*)(Arguments...)> {
 // What crosses beside this header's own structs: whoever changes one raises kInterfaceVersion and these.
 static_assert(sizeof(Epilogue) == 40 && sizeof(Dropout) == 8 && sizeof(TrainedTensor) == 48);
 static_assert(sizeof(StepNumbers) == 80 && sizeof(StepOutcome) == 24 && sizeof(MemoryState) == 16);
+static_assert(sizeof(Copy) == 24);
 
 /// Functions that return an int32_t return 0, or another number when they failed and filled the failure.
 struct Interface {

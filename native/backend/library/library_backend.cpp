@@ -112,6 +112,7 @@ class LibraryBackend : public Backend {
   }
   void zeroBytes(void* x, int64_t bytes) override { call(library().zeroBytes, x, bytes); }
   void copyBytes(void* to, const void* from, int64_t bytes) override { call(library().copyBytes, to, from, bytes); }
+  void copyEach(const Copy* copies, int64_t count) override { call(library().copyEach, copies, count); }
   void toElements(Element* y, const float* x, int64_t size) override { call(library().toElements, y, x, size); }
   void fromElements(float* y, const Element* x, int64_t size) override { call(library().fromElements, y, x, size); }
   void addTuning(const char* text) override { call(library().addTuning, text); }
@@ -179,6 +180,11 @@ class LibraryBackend : public Backend {
   void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count, int64_t images,
                    int64_t tokenCount, int64_t patchCount, int64_t dim) override {
     call(library().takePatches, y, tokens, weights, count, images, tokenCount, patchCount, dim);
+  }
+  void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
+                  const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount, int64_t patchCount,
+                  int64_t dim) override {
+    call(library().groupMeans, mean, groups, weights, groupCount, tokens, count, images, tokenCount, patchCount, dim);
   }
   void putPatches(Element* dtokens, const Element* dpatches, float a, int64_t images, int64_t tokenCount,
                   int64_t patchCount, int64_t dim) override {

@@ -10,7 +10,7 @@
 namespace dinomaly::library {
 
 /// Raised with every change of what this header says.
-constexpr uint32_t kInterfaceVersion = 3;
+constexpr uint32_t kInterfaceVersion = 4;
 
 constexpr int32_t kMostDevices = 16;
 
@@ -76,7 +76,7 @@ struct Created {
   X(linearInputGradient)       \
   X(linearWeightGradient)      \
   X(gelu)                      \
-  X(geluGradient)              \
+  X(geluBackward)              \
   X(layerNorm)                 \
   X(layerNormGradient)         \
   X(softmaxAttention)          \

@@ -25,23 +25,25 @@ void CpuBackend::gelu(float* y, const float* x, int64_t size) {
 }
 
 void CpuBackend::geluBackward(float* x, float* dy, float* db, int64_t rows, int64_t dim) {
-  threads_.runBlocks(dim, kColumns, [&](int64_t begin, int64_t end) {
-    std::fill(db + begin, db + end, 0.0f);
-    for (int64_t r = 0; r < rows; ++r) {  // in whose order the sums are made
-      float *const in = x + r * dim, *const up = dy + r * dim;
-      for (int64_t c = begin; c < end; c += kLine) {
-        __builtin_prefetch(in + kRowsAhead * dim + c, 1);
-        __builtin_prefetch(up + kRowsAhead * dim + c, 1);
-      }
+  constexpr int64_t kRows = 256, kColumns = 128;  // whose sums are made while they lie in cache, in the rows' order
+  std::fill(db, db + dim, 0.0f);
+  for (int64_t first = 0; first < rows; first += kRows) {
+    const int64_t count = std::min(kRows, rows - first);
+    float *const in = x + first * dim, *const up = dy + first * dim;
+    threads_.runBlocks(count * dim, kBlock, [&](int64_t begin, int64_t end) {
 #pragma omp simd
-      for (int64_t c = begin; c < end; ++c) {
-        up[c] *= geluSlope(in[c]);
-        in[c] = geluOf(in[c]);
+      for (int64_t i = begin; i < end; ++i) {
+        up[i] *= geluSlope(in[i]);
+        in[i] = geluOf(in[i]);
       }
+    });
+    threads_.runBlocks(dim, kColumns, [&](int64_t begin, int64_t end) {
+      for (int64_t r = 0; r < count; ++r) {
 #pragma omp simd
-      for (int64_t c = begin; c < end; ++c) db[c] += up[c];
-    }
-  });
+        for (int64_t c = begin; c < end; ++c) db[c] += up[r * dim + c];
+      }
+    });
+  }
 }
 
 void CpuBackend::dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& d) {

@@ -150,14 +150,15 @@ class Backend {
   /// dx (rows,in) = dy (rows,out) w
   virtual void linearInputGradient(Element* dx, const Element* dy, const float* w, int64_t rows, int64_t in,
                                    int64_t out) = 0;
-  /// dw (out,in) = dy^T x; db (out) = column sums of dy
+  /// dw (out,in) = dy^T x; db (out) = column sums of dy, unless it is null
   virtual void linearWeightGradient(float* dw, float* db, const Element* dy, const Element* x, int64_t rows, int64_t in,
                                     int64_t out) = 0;
 
   /// y = gelu(x), exact (erf). In place allowed.
   virtual void gelu(Element* y, const Element* x, int64_t size) = 0;
-  /// dx = dy * gelu'(x). In place allowed (dx = dy).
-  virtual void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) = 0;
+  /// Behind a linear layer that gave x (rows,dim): dy (rows,dim) becomes dy * gelu'(x), db (dim) its column sums, which
+  /// are the gradient of that layer's bias, and x becomes gelu(x).
+  virtual void geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) = 0;
 
   // Norm. mean and rstd (rows) are kept for the backward pass; null: not kept. wide: x is.
   virtual void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,

@@ -78,8 +78,8 @@ void FloatBackend::linearWeightGradient(float* dw, float* db, const Element* dy,
 void FloatBackend::gelu(Element* y, const Element* x, int64_t size) {
   gelu(f(y), f(x), size);
 }
-void FloatBackend::geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) {
-  geluGradient(f(dx), f(dy), f(x), size);
+void FloatBackend::geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) {
+  geluBackward(f(x), f(dy), db, rows, dim);
 }
 void FloatBackend::layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight,
                              const float* bias, int64_t rows, int64_t dim, float eps, bool) {

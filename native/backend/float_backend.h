@@ -42,7 +42,7 @@ class FloatBackend : public Backend {
   virtual void linearWeightGradient(float* dw, float* db, const float* dy, const float* x, int64_t rows, int64_t in,
                                     int64_t out) = 0;
   virtual void gelu(float* y, const float* x, int64_t size) = 0;
-  virtual void geluGradient(float* dx, const float* dy, const float* x, int64_t size) = 0;
+  virtual void geluBackward(float* x, float* dy, float* db, int64_t rows, int64_t dim) = 0;
   virtual void layerNorm(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
                          int64_t rows, int64_t dim, float eps) = 0;
   virtual void layerNormGradient(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
@@ -99,7 +99,7 @@ class FloatBackend : public Backend {
   void linearWeightGradient(float* dw, float* db, const Element* dy, const Element* x, int64_t rows, int64_t in,
                             int64_t out) final;
   void gelu(Element* y, const Element* x, int64_t size) final;
-  void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) final;
+  void geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) final;
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
                  int64_t rows, int64_t dim, float eps, bool wide) final;
   void layerNormGradient(Element* dx, float* dweight, float* dbias, const Element* dy, const Element* x,

@@ -26,8 +26,13 @@ Activations Linear::hiddenAgain(Backend& backend, const Element* x, int64_t rows
   return again;
 }
 
-void Linear::weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const {
-  backend.linearWeightGradient(weight->gradient.get(), bias->gradient.get(), dy, x, rows, in(), out());
+void Linear::geluBackward(Backend& backend, Element* hidden, Element* dact, int64_t rows) const {
+  backend.geluBackward(hidden, dact, bias->gradient.get(), rows, out());
+}
+
+void Linear::weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows, bool ofBias) const {
+  float* const db = ofBias ? bias->gradient.get() : nullptr;
+  backend.linearWeightGradient(weight->gradient.get(), db, dy, x, rows, in(), out());
 }
 
 void Linear::inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const {
@@ -107,15 +112,14 @@ void Block::backward(Backend& backend, const Activations& dx, Shape shape, const
   {
     normalise(backend, norm2_, n.get(), nullptr, nullptr, t.x1.get(), rows);
     const Activations hidden = fc1_.hiddenAgain(backend, n.get(), rows, t.hidden);
-    const Activations act = backend.allocateActivations(rows * 4 * d), &dact = act;  // the gradient takes its place
-    backend.gelu(act.get(), hidden.get(), rows * 4 * d);
-    fc2_.weightGradient(backend, dx.get(), act.get(), rows);
+    const Activations dact = backend.allocateActivations(rows * 4 * d), &act = hidden, &dhidden = dact;
     fc2_.inputGradient(backend, dact.get(), dx.get(), rows);
+    fc1_.geluBackward(backend, hidden.get(), dact.get(), rows);
+    fc2_.weightGradient(backend, dx.get(), act.get(), rows);
     cancel.check();
-    backend.geluGradient(dact.get(), dact.get(), hidden.get(), rows * 4 * d);
-    fc1_.weightGradient(backend, dact.get(), n.get(), rows);
+    fc1_.weightGradient(backend, dhidden.get(), n.get(), rows, false);
     cancel.check();
-    fc1_.inputGradient(backend, dn.get(), dact.get(), rows);
+    fc1_.inputGradient(backend, dn.get(), dhidden.get(), rows);
   }
   backend.layerNormGradient(dx.get(), norm2_.weight->gradient.get(), norm2_.bias->gradient.get(), dn.get(), t.x1.get(),
                             t.mean2.get(), t.rstd2.get(), norm2_.weight->value.get(), rows, d);

@@ -29,8 +29,11 @@ struct Linear {
   void forwardThroughGelu(Backend& backend, Element* y, const Element* x, int64_t rows, Activations& hidden) const;
   /// The same hidden layer, kept or computed again.
   Activations hiddenAgain(Backend& backend, const Element* x, int64_t rows, const Activations& hidden) const;
-  /// Writes the gradients of weight and bias.
-  void weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows) const;
+  /// Back through the GELU behind the layer: hidden becomes GELU of it, which the next layer got, and dact the gradient
+  /// of what hidden was. Writes the gradient of bias.
+  void geluBackward(Backend& backend, Element* hidden, Element* dact, int64_t rows) const;
+  /// Writes the gradients of weight and bias; ofBias: else that one is there already.
+  void weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows, bool ofBias = true) const;
   void inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const;
 };
 
@@ -59,7 +62,7 @@ class Block {
 
   /// x (T,D) -> (T,D); x is left as it is. tape null: nothing is kept.
   Activations forward(Backend& backend, const Activations& x, Shape shape, Tape* tape, const CancelToken& cancel) const;
-  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input.
+  /// dx (T,D) comes in as the gradient of the output and leaves as that of the input. The tape's hidden is changed.
   void backward(Backend& backend, const Activations& dx, Shape shape, const Tape& tape,
                 const CancelToken& cancel) const;
 

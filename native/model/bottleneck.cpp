@@ -28,16 +28,15 @@ Activations Bottleneck::train(Backend& backend, const Activations& x, int64_t ro
 
 void Bottleneck::backward(Backend& backend, const Activations& dy, int64_t rows, const Tape& tape) const {
   const int64_t dim = fc1_.in(), wide = fc1_.out();
-  const Activations act = backend.allocateActivations(rows * wide), &dact = act;  // the gradient takes its place
+  const Activations dact = backend.allocateActivations(rows * wide), &dhidden = dact;
   backend.dropout(dy.get(), dy.get(), rows, dim, {rate_, 2});
-  const Activations hidden = fc1_.hiddenAgain(backend, tape.x.get(), rows, tape.hidden);
-  backend.gelu(act.get(), hidden.get(), rows * wide);
-  backend.dropout(act.get(), act.get(), rows, wide, {rate_, 1});
-  fc2_.weightGradient(backend, dy.get(), act.get(), rows);
+  const Activations hidden = fc1_.hiddenAgain(backend, tape.x.get(), rows, tape.hidden), &act = hidden;
   fc2_.inputGradient(backend, dact.get(), dy.get(), rows);
   backend.dropout(dact.get(), dact.get(), rows, wide, {rate_, 1});
-  backend.geluGradient(dact.get(), dact.get(), hidden.get(), rows * wide);
-  fc1_.weightGradient(backend, dact.get(), tape.x.get(), rows);
+  fc1_.geluBackward(backend, hidden.get(), dact.get(), rows);
+  backend.dropout(act.get(), act.get(), rows, wide, {rate_, 1});
+  fc2_.weightGradient(backend, dy.get(), act.get(), rows);
+  fc1_.weightGradient(backend, dhidden.get(), tape.x.get(), rows, false);
 }
 
 }  // namespace dinomaly

@@ -27,12 +27,15 @@ Case geluOf(int64_t size) {
   return c;
 }
 
-Case geluGradientOf(int64_t size, bool inPlace) {
-  Case c = base(inPlace ? "geluGradient in place" : "geluGradient", shapeText(size),
-                {activations(inPlace ? Access::update : Access::write, size),
-                 activations(Access::read, inPlace ? 0 : size), activations(Access::read, size, scaleOf(size))},
-                30.0 * static_cast<double>(size));
-  c.run = [size, inPlace](Backend& b, const Placed& p) { b.geluGradient(p.e(0), p.e(inPlace ? 0 : 1), p.e(2), size); };
+Case geluBackwardOf(int64_t rows, int64_t dim) {
+  const int64_t size = rows * dim;
+  Case c = base(
+      "geluBackward", shapeText(rows, dim),
+      {activations(Access::update, size, scaleOf(size)), activations(Access::update, size), floats(Access::write, dim)},
+      40.0 * static_cast<double>(size));
+  c.run = [=](Backend& b, const Placed& p) { b.geluBackward(p.e(0), p.e(1), p.f(2), rows, dim); };
+  c.tolerance.sums = 4e-3;  // of what has been rounded before
+  c.source = "gelu_backward.cu";
   return c;
 }
 
@@ -85,15 +88,18 @@ Cases elementwiseCases() {
   inPlace.operation = "gelu in place";
   inPlace.operands = {activations(Access::update, 1001, kTails)};
   inPlace.run = [](Backend& b, const Placed& p) { b.gelu(p.e(0), p.e(0), 1001); };
-  Cases all = {std::move(inPlace), geluGradientOf(1001, true), dropoutOf(37, 130, 0.4f, true)};
+  Cases all = {std::move(inPlace), dropoutOf(37, 130, 0.4f, true)};
   for (int64_t size : {1, 20011}) {
     all.push_back(geluOf(size));
-    all.push_back(geluGradientOf(size, false));
     for (int64_t count : {1, 2, 8, 11}) all.push_back(sumOf(count, size));
     all.push_back(sumOf(9, size, true));
   }
   for (float rate : {0.0f, 0.2f, 0.4f}) all.push_back(dropoutOf(37, 130, rate, false));
   for (int64_t count : {2, 4, 8, 9}) all.push_back(sumOf(count, 4096));
+  all.push_back(geluBackwardOf(1, 1));
+  for (int64_t dim : {33, 130, 264, 1024}) {
+    for (int64_t rows : {1, 37, 150}) all.push_back(geluBackwardOf(rows, dim));
+  }
   all.push_back(dropoutOf(1, 5, 0.4f, false));
   all.push_back(dropoutOf(5, 1024, 0.4f, false));
   return all;
@@ -101,7 +107,7 @@ Cases elementwiseCases() {
 
 Cases elementwiseCases(const Network& n) {
   const int64_t wide = n.rows() * 4 * n.dim;
-  return {geluOf(wide), geluGradientOf(wide, true), scored(1, narrowedOf(n.rows() * n.dim)),
+  return {geluOf(wide), geluBackwardOf(n.rows(), 4 * n.dim), scored(1, narrowedOf(n.rows() * n.dim)),
           dropoutOf(n.rows(), n.dim, 0.4f, false), dropoutOf(n.rows(), 4 * n.dim, 0.4f, true)};
 }
 

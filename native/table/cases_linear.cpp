@@ -68,12 +68,12 @@ Case inputGradient(const Shape& s) {
   return c;
 }
 
-Case weightGradient(const Shape& s) {
-  Case c = base("linearWeightGradient", s);
-  c.operands = {weight(Access::write, s.in, s.out), floats(Access::write, s.out),
+Case weightGradient(const Shape& s, bool bias = true) {
+  Case c = base(bias ? "linearWeightGradient" : "linearWeightGradient without the bias's", s);
+  c.operands = {weight(Access::write, s.in, s.out), floats(Access::write, bias ? s.out : 0),
                 activations(Access::read, s.rows * s.out), activations(Access::read, s.rows * s.in)};
   c.run = [=](Backend& b, const Placed& p) {
-    b.linearWeightGradient(p.f(0), p.f(1), p.e(2), p.e(3), s.rows, s.in, s.out);
+    b.linearWeightGradient(p.f(0), bias ? p.f(1) : nullptr, p.e(2), p.e(3), s.rows, s.in, s.out);
   };
   return c;
 }
@@ -110,6 +110,7 @@ Cases linearCases() {
     for (const float sign : {1.0f, -1.0f}) all.push_back(largestBytes(s, sign));
     all.push_back(inputGradient(s));
     all.push_back(weightGradient(s));
+    all.push_back(weightGradient(s, false));
   }
   all.push_back(
       forward("linear of more than bytes can be summed", {2, 70000, 5}, true, Activation::none, false, false));
@@ -139,7 +140,7 @@ Cases linearCases(const Network& n) {
   };
   for (const Shape& s : {qkv, proj, fc1, fc2}) {
     all.push_back(inputGradient(s));
-    all.push_back(weightGradient(s));
+    all.push_back(weightGradient(s, s.out != fc1.out));  // fc1's comes of geluBackward()
   }
   return all;
 }

@@ -62,19 +62,24 @@ Gradient linear() {
   return g;
 }
 
+/// Of what a linear layer gave, and of its bias, which is part of that: here 0.
 Gradient gelu() {
   const std::vector<float> dy = exact(kRows * kOut, 9);
   return {"gelu",
-          {activations(Access::read, kRows * kOut)},
+          {activations(Access::read, kRows * kOut), given(Kind::floats, Access::read, nothing(kOut))},
           dy,
           [](Backend& b, const Values& x) {
-            return after(b, {e(nothing(kRows * kOut)), e(x[0])},
+            std::vector<float> biased = x[0];
+            for (size_t i = 0; i < biased.size(); ++i) biased[i] += x[1][i % kOut];
+            return after(b, {e(nothing(kRows * kOut)), e(biased)},
                          [](Backend& back, const Placed& p) { back.gelu(p.e(0), p.e(1), kRows * kOut); })[0];
           },
           [dy](Backend& b, const Values& x) {
-            return Values{after(b, {e(dy), e(x[0])}, [](Backend& back, const Placed& p) {
-              back.geluGradient(p.e(0), p.e(0), p.e(1), kRows * kOut);
-            })[0]};
+            Values found = after(b, {e(dy), f(nothing(kOut)), e(x[0])}, [](Backend& back, const Placed& p) {
+              back.geluBackward(p.e(2), p.e(0), p.f(1), kRows, kOut);
+            });
+            found.resize(2);
+            return found;
           }};
 }
 

@@ -167,7 +167,7 @@ class PlainBackend : public FloatBackend {
     for (int64_t o = 0; o < out; ++o) {
       double bias = 0;
       for (int64_t r = 0; r < rows; ++r) bias += dy[r * out + o];
-      db[o] = static_cast<float>(bias);
+      if (db) db[o] = static_cast<float>(bias);
       for (int64_t i = 0; i < in; ++i) {
         double sum = 0;
         for (int64_t r = 0; r < rows; ++r) sum += static_cast<double>(dy[r * out + o]) * x[r * in + i];
@@ -180,10 +180,16 @@ class PlainBackend : public FloatBackend {
     for (int64_t i = 0; i < size; ++i) y[i] = static_cast<float>(geluOf(x[i]));
   }
 
-  void geluGradient(float* dx, const float* dy, const float* x, int64_t size) override {
-    for (int64_t i = 0; i < size; ++i) {
-      const double v = x[i], density = std::exp(-v * v / 2) / std::sqrt(2 * std::acos(-1.0));
-      dx[i] = static_cast<float>(dy[i] * (0.5 * (1 + std::erf(v / std::sqrt(2.0))) + v * density));
+  void geluBackward(float* x, float* dy, float* db, int64_t rows, int64_t dim) override {
+    for (int64_t c = 0; c < dim; ++c) {
+      double sum = 0;
+      for (int64_t i = c; i < rows * dim; i += dim) {
+        const double v = x[i], density = std::exp(-v * v / 2) / std::sqrt(2 * std::acos(-1.0));
+        dy[i] = static_cast<float>(dy[i] * (0.5 * (1 + std::erf(v / std::sqrt(2.0))) + v * density));
+        sum += dy[i];
+        x[i] = static_cast<float>(geluOf(v));
+      }
+      db[c] = static_cast<float>(sum);
     }
   }
 

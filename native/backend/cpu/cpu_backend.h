@@ -37,7 +37,7 @@ class CpuBackend : public FloatBackend {
 
   // elementwise.cpp
   void gelu(float* y, const float* x, int64_t size) override;
-  void geluGradient(float* dx, const float* dy, const float* x, int64_t size) override;
+  void geluBackward(float* x, float* dy, float* db, int64_t rows, int64_t dim) override;
   void dropout(float* y, const float* x, int64_t rows, int64_t dim, const FloatDropout& dropout) override;
   void weightedSum(float* y, const float* const* xs, const float* weights, int64_t count, int64_t size) override;
 

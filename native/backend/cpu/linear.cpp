@@ -84,7 +84,7 @@ void CpuBackend::linearWeightGradient(float* dw, float* db, const float* dy, con
   // third-level cache, where products go over a part of the rows at a time.
   const int64_t most = std::min(rows, kProductDepth);
   const Buffer left = allocate((in + kStripRows - 1) / kStripRows * kStripRows * most), right = allocate(most * out);
-  std::fill(db, db + out, 0.0f);
+  if (db) std::fill(db, db + out, 0.0f);
   for (int64_t first = 0; first < rows; first += most) {
     const int64_t count = std::min(most, rows - first);
     threads_.runBlocks(in, 16 * kStripRows, [&](int64_t begin, int64_t end) {

@@ -60,6 +60,7 @@ void transpose(float* to, int64_t toStride, const float* from, int64_t fromStrid
 }
 
 /// Rows (k,n) into whole panels, those of columns `j` to `end`, and what is added to sums.
+template <bool kSums>
 void packPart(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
   for (int64_t r = 0; r < k; ++r) {
     const float* from = rows + r * n;
@@ -69,7 +70,7 @@ void packPart(float* panels, float* sums, const float* rows, int64_t k, int64_t 
 #pragma omp simd
       for (int64_t q = 0; q < kPanelCols; ++q) {
         to[q] = from[c + q];
-        sums[c + q] += from[c + q];
+        if (kSums) sums[c + q] += from[c + q];
       }
     }
   }
@@ -114,13 +115,14 @@ void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n
 
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end) {
   const int64_t narrow = end - end % kPanelCols;  // where a panel begins that is not whole
+  const auto pack = sums ? packPart<true> : packPart<false>;
   for (int64_t c = j; c < narrow; c += kPanelsAtOnce * kPanelCols) {
-    packPart(panels, sums, rows, k, n, c, std::min(narrow, c + kPanelsAtOnce * kPanelCols));
+    pack(panels, sums, rows, k, n, c, std::min(narrow, c + kPanelsAtOnce * kPanelCols));
   }
   for (int64_t r = 0; r < k; ++r) {
     for (int64_t c = narrow; c < end; ++c) {
       panels[narrow * k + r * (end - narrow) + c - narrow] = rows[r * n + c];
-      sums[c] += rows[r * n + c];
+      if (sums) sums[c] += rows[r * n + c];
     }
   }
 }

@@ -15,7 +15,8 @@ void unpackWeightPanel(float* w, const float* panels, int64_t in, int64_t out, i
 /// From panels (k,n) one panel of the transposed matrix, panels (n,k): columns `p` on of it, to transposed + p * n.
 void transposePanel(float* transposed, const float* panels, int64_t k, int64_t n, int64_t p);
 
-/// Rows (k,n) into the panels of columns `j` to `end`; to sums (n) those columns are added, in the order of the rows.
+/// Rows (k,n) into the panels of columns `j` to `end`; to sums (n), unless null, those columns are added, in the order
+/// of the rows.
 void packPanels(float* panels, float* sums, const float* rows, int64_t k, int64_t n, int64_t j, int64_t end);
 
 /// Rows (k,n), `stride` apart, into panels.

@@ -3,46 +3,34 @@
 namespace dinomaly::cuda {
 namespace {
 
-constexpr unsigned kThreads = 256;
-constexpr unsigned kWarps = kThreads / kWarp;
-constexpr int kRowsEach = static_cast<int>(kPartialRows / kWarps);  // of a warp
-constexpr unsigned kJoinGroups = 32;                                // among which a column's parts are dealt out
+constexpr unsigned kJoinGroups = 32;  // among which a column's parts are dealt out
 constexpr unsigned kJoinThreads = kJoinGroups * kWarp;
 constexpr int kJoinAhead = 8;  // parts that a thread has in flight
 
 // partials (rows / kPartialRows, cols). A block takes kPartialRows rows of 32 * kCount columns; a warp reads kCount
 // neighbours a lane of every eighth row, 16 bytes a load and all of its rows at once: 32 KB of a block in flight, of
-// which a few blocks a multiprocessor fill the memory's bus. The warps' sums are added in shared memory, (kWarps, 32 *
-// kCount) floats. blockIdx.y is the part. Reads rows * cols of T once. kCount: 16 bytes of T, or one element for rows
-// that do not begin on a pack's boundary.
+// which a few blocks a multiprocessor fill the memory's bus. blockIdx.y is the part. Reads rows * cols of T once.
+// kCount: 16 bytes of T, or one element for rows that do not begin on a pack's boundary. Shared: addWarps().
 template <int kCount, typename T>
-__global__ void __launch_bounds__(kThreads) partialSumsKernel(float* partials, const T* x, int64_t rows, int64_t cols) {
-  constexpr unsigned kColumns = kWarp * kCount;
-  float* const ofWarps = sharedMemory<float>();
+__global__ void __launch_bounds__(kPartialThreads)
+    partialSumsKernel(float* partials, const T* x, int64_t rows, int64_t cols) {
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const int64_t begin = blockIdx.x * int64_t{kColumns}, column = begin + lane * kCount, part = blockIdx.y;
+  const int64_t begin = blockIdx.x * int64_t{kWarp * kCount}, column = begin + lane * kCount, part = blockIdx.y;
   const int64_t first = part * kPartialRows + warp;
   const T* const from = x + min(column, cols - kCount);
-  Pack<T, kCount> in[kRowsEach];
+  Pack<T, kCount> in[kPartialRowsEach];
 #pragma unroll
-  for (int i = 0; i < kRowsEach; ++i) {  // the last row again, in vain, rather than a branch between loads
-    in[i] = *reinterpret_cast<const Pack<T, kCount>*>(from + min(first + i * kWarps, rows - 1) * cols);
+  for (int i = 0; i < kPartialRowsEach; ++i) {  // the last row again, in vain, rather than a branch between loads
+    in[i] = *reinterpret_cast<const Pack<T, kCount>*>(from + min(first + i * kPartialWarps, rows - 1) * cols);
   }
   Pack<float, kCount> sums = {};
 #pragma unroll
-  for (int i = 0; i < kRowsEach; ++i) {
-    const bool inside = first + i * kWarps < rows;
+  for (int i = 0; i < kPartialRowsEach; ++i) {
+    const bool inside = first + i * kPartialWarps < rows;
 #pragma unroll
     for (int j = 0; j < kCount; ++j) sums.values[j] += inside ? toFloat(in[i].values[j]) : 0.0f;
   }
-#pragma unroll
-  for (int j = 0; j < kCount; ++j) ofWarps[warp * kColumns + lane * kCount + j] = sums.values[j];
-  __syncthreads();
-  if (threadIdx.x >= kColumns || begin + threadIdx.x >= cols) return;
-  float sum = 0;
-#pragma unroll
-  for (unsigned i = 0; i < kWarps; ++i) sum += ofWarps[i * kColumns + threadIdx.x];
-  partials[part * cols + begin + threadIdx.x] = sum;
+  addWarps(partials + part * cols, sums, begin, cols);
 }
 
 // A block makes 32 of `all` columns, of which those from `cols` on are second's: kJoinGroups threads a column, a warp
@@ -84,8 +72,8 @@ void columnSums(Stream stream, float* sums, float* partials, const T* x, int64_t
   const bool packed = cols % kPackSize<T> == 0 && onBoundary<kPackSize<T>>(x);
   const int64_t count = packed ? kPackSize<T> : 1, parts = blocksOf(rows, kPartialRows);
   const dim3 grid(blocksOf(cols, kWarp * count), static_cast<unsigned>(parts));
-  launch(stream, packed ? partialSumsKernel<kPackSize<T>, T> : partialSumsKernel<1, T>, grid, kThreads,
-         static_cast<size_t>(kThreads * count) * sizeof(float), partials, x, rows, cols);
+  launch(stream, packed ? partialSumsKernel<kPackSize<T>, T> : partialSumsKernel<1, T>, grid, kPartialThreads,
+         static_cast<size_t>(kPartialThreads * count) * sizeof(float), partials, x, rows, cols);
   float* const none = nullptr;
   joinSums(stream, sums, none, partials, parts, cols);
 }

@@ -10,6 +10,7 @@
 #include "backend/cuda/copies.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/elementwise.h"
+#include "backend/cuda/gelu_backward.h"
 #include "backend/cuda/group_means.h"
 #include "backend/cuda/layer_norm.h"
 #include "backend/cuda/linear.h"
@@ -186,13 +187,15 @@ class CudaBackend : public Backend {
   void linearWeightGradient(float* dw, float* db, const Element* dy, const Element* x, int64_t rows, int64_t in,
                             int64_t out) override {
     products_.template multiply<T, float>(stream_, dw, {of(dy), true}, {of(x)}, out, in, rows, {});
+    if (!db) return;
     const Buffer partials = allocate(cuda::columnSumPartials(rows, out));
     cuda::columnSums(stream_, db, partials.get(), of(dy), rows, out);
   }
 
   void gelu(Element* y, const Element* x, int64_t size) override { cuda::gelu(stream_, of(y), of(x), size); }
-  void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) override {
-    cuda::geluGradient(stream_, of(dx), of(dy), of(x), size);
+  void geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) override {
+    const Buffer partials = allocate(cuda::columnSumPartials(rows, dim));
+    cuda::geluBackward(stream_, of(x), of(dy), db, partials.get(), rows, dim);
   }
   void dropout(Element* y, const Element* x, int64_t rows, int64_t dim, const Dropout& d) override {
     cuda::dropout(stream_, of(y), of(x), rows, dim, d.rate, d.place, step());

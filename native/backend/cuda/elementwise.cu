@@ -59,31 +59,6 @@ __global__ void __launch_bounds__(kThreads) mapKernel(To* y, const From* x, int6
   }
 }
 
-// y (size) = function(a, b), where y may be a. Arranged as mapKernel is. Reads 2 * size elements, writes size.
-template <int kCount, typename T, typename Function>
-__global__ void __launch_bounds__(kThreads) joinKernel(T* y, const T* a, const T* b, int64_t size, Function function) {
-  const Share<kCount> share(size);
-  Pack<T, kCount> left[kPacks], right[kPacks];
-#pragma unroll
-  for (int p = 0; p < kPacks; ++p) {
-    left[p] = share.load(a, p);
-    right[p] = share.load(b, p);
-  }
-#pragma unroll
-  for (int p = 0; p < kPacks; ++p) {
-    Pack<T, kCount> out;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      out.values[i] = fromFloat<T>(function(toFloat(left[p].values[i]), toFloat(right[p].values[i])));
-    }
-    share.store(y, p, out);
-  }
-  if (kCount > 1) {
-    const int64_t i = share.rest;
-    if (i < size) y[i] = fromFloat<T>(function(toFloat(a[i]), toFloat(b[i])));
-  }
-}
-
 constexpr int kMostTerms = 8;  // that one launch adds
 
 /// What a launch adds, by value. After the last of `count` it is there again, for kernels that load more.
@@ -226,25 +201,11 @@ void addTerms(Stream stream, T* y, int64_t yStride, const Terms<T>& sum, int64_t
   launch(stream, kernel, blocksOf(rows * blocks, 1), kThreads, 0, y, yStride, sum, size, blocks);
 }
 
-template <typename T, typename Function>
-void join(Stream stream, T* y, const T* a, const T* b, int64_t size, Function function) {
-  constexpr int kCount = kPackSize<T>;
-  if (size == 0) return;
-  const bool packed = size >= kCount && onBoundary<kCount>(y) && onBoundary<kCount>(a) && onBoundary<kCount>(b);
-  launch(stream, packed ? joinKernel<kCount, T, Function> : joinKernel<1, T, Function>,
-         blocksOf(size, kThreads * kPacks * (packed ? kCount : 1)), kThreads, 0, y, a, b, size, function);
-}
-
 }  // namespace
 
 template <typename T>
 void gelu(Stream stream, T* y, const T* x, int64_t size) {
   map(stream, y, x, size, Gelu<T>());
-}
-
-template <typename T>
-void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size) {
-  join(stream, dx, dy, x, size, GeluGradient<T>());
 }
 
 template <typename T>
@@ -279,8 +240,6 @@ void dropout(Stream stream, T* y, const T* x, int64_t rows, int64_t dim, float r
 
 template void gelu(Stream, float*, const float*, int64_t);
 template void gelu(Stream, bf16*, const bf16*, int64_t);
-template void geluGradient(Stream, float*, const float*, const float*, int64_t);
-template void geluGradient(Stream, bf16*, const bf16*, const bf16*, int64_t);
 template void weightedSum(Stream, float*, int64_t, const std::vector<Term<float>>&, int64_t, int64_t);
 template void weightedSum(Stream, bf16*, int64_t, const std::vector<Term<bf16>>&, int64_t, int64_t);
 template void dropout(Stream, float*, const float*, int64_t, int64_t, float, uint32_t, const Step*);

@@ -1,5 +1,5 @@
-// Element by element. T: float or bf16, of what is read and written; arithmetic is float. All in place where x or dy is
-// y or dx itself; buffers that overlap otherwise are not allowed.
+// Element by element. T: float or bf16, of what is read and written; arithmetic is float. All in place where x is
+// y itself; buffers that overlap otherwise are not allowed.
 #pragma once
 
 #include <vector>
@@ -12,10 +12,6 @@ namespace dinomaly::cuda {
 /// y (size) = gelu(x): of erf, not of tanh; in bf16 as far as rounding shows.
 template <typename T>
 void gelu(Stream stream, T* y, const T* x, int64_t size);
-
-/// dx (size) = dy * gelu'(x).
-template <typename T>
-void geluGradient(Stream stream, T* dx, const T* dy, const T* x, int64_t size);
 
 /// y (rows,dim) = x kept with probability 1 - rate and divided by it, else 0: the same elements as on the CPU, which
 /// element i of row r draws from word i%4 of philox({i/4, r, iteration, place}, seed), with the step's iteration and

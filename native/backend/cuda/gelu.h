@@ -1,5 +1,5 @@
-// GELU and its slope at one value. T is what the results are rounded to: float's are exact to float, by erff;
-// bfloat16's take half of the instructions, or computing would take as long as memory does.
+// GELU at one value, alone and with its slope. T is what the results are rounded to: float's are exact to float, by
+// erff; bfloat16's take half of the instructions, or computing would take as long as memory does.
 #pragma once
 
 #include "backend/cuda/device.h"
@@ -17,49 +17,51 @@ struct Gelu {
   }
 };
 
-/// max(x, 0) - |x| Phi(-|x|), where Phi(-t) = 2^p(t): p is within 5e-6 up to t = 3.5 and within 2e-3 up to 8, where
-/// nothing is left of it. A result is off by as much of itself; by rounding alone it is by 4e-3.
+/// Phi(-t) = 2^p(t), of t up to kGeluEnd: p is within 5e-6 up to t = 3.5 and within 2e-3 up to 8, where nothing is left
+/// of it.
+__device__ __forceinline__ float normalTail(float t) {
+  float p = fmaf(-1.72655925e-06f, t, 5.96788432e-05f);
+  p = fmaf(p, t, -0.000917579324f);
+  p = fmaf(p, t, 0.00846605358f);
+  p = fmaf(p, t, -0.0538931516f);
+  p = fmaf(p, t, -0.458513349f);
+  p = fmaf(p, t, -1.15123822f);
+  p = fmaf(p, t, -0.999995814f);
+  return exp2Approx(p);
+}
+
+/// max(x, 0) - |x| Phi(-|x|). A result is off by as much of itself as normalTail() is; by rounding alone it is by 4e-3.
 template <>
 struct Gelu<bf16> {
   __device__ __forceinline__ float operator()(float x) const {
     const float t = fminf(fabsf(x), kGeluEnd);
-    float p = fmaf(-1.72655925e-06f, t, 5.96788432e-05f);
-    p = fmaf(p, t, -0.000917579324f);
-    p = fmaf(p, t, 0.00846605358f);
-    p = fmaf(p, t, -0.0538931516f);
-    p = fmaf(p, t, -0.458513349f);
-    p = fmaf(p, t, -1.15123822f);
-    p = fmaf(p, t, -0.999995814f);
-    return fmaf(-t, exp2Approx(p), x < 0 ? 0.0f : x);  // not fmaxf(), which drops NaN
+    return fmaf(-t, normalTail(t), x < 0 ? 0.0f : x);  // not fmaxf(), which drops NaN
   }
 };
 
-/// dy * (Phi(x) + x * phi(x)), phi being the density.
+struct ValueAndSlope {
+  float value, slope;
+};
+
+/// Gelu's, and Phi(x) + x * phi(x), phi being the density: both of one error function.
 template <typename T>
-struct GeluGradient {
-  __device__ __forceinline__ float operator()(float dy, float x) const {
-    const float distribution = 0.5f + 0.5f * erff(x * 0.707106781f);
+struct GeluAndSlope {
+  __device__ __forceinline__ ValueAndSlope operator()(float x) const {
+    const float error = erff(x * 0.707106781f);
     const float density = 0.398942280f * expf(-0.5f * x * x);  // 1 / sqrt(2 pi)
-    return dy * (distribution + x * density);
+    return {0.5f * x * (1.0f + error), 0.5f + 0.5f * error + x * density};
   }
 };
 
-/// The slope at -t is G = Phi(-t) - t phi(t), and 1 - G at t. G = exp(-t^2 / 2) r(t), within 5e-6 for all t.
+/// Both of one tail: the slope at -t is G = Phi(-t) - t phi(t), and 1 - G at t. G is within 3e-6 of 1/2.
 template <>
-struct GeluGradient<bf16> {
-  __device__ __forceinline__ float operator()(float dy, float x) const {
-    const float t = fminf(fabsf(x), kGeluEnd);
-    float r = fmaf(-0.000168557816f, t, 0.0023190735f);
-    r = fmaf(r, t, -0.0139236139f);
-    r = fmaf(r, t, 0.0499400478f);
-    r = fmaf(r, t, -0.125826951f);
-    r = fmaf(r, t, 0.247959642f);
-    r = fmaf(r, t, -0.797662376f);
-    r = fmaf(r, t, 0.499996039f);
-    const float fading = exp2Approx(x * x * -0.72134752f);  // of x, so that NaN stays; log2(e) / 2
-    const float half = fmaf(-fading, r, 0.5f);              // 1/2 - G, with x's sign:
-    const unsigned sign = __float_as_uint(x) & 0x80000000u;
-    return dy * (0.5f + __uint_as_float(__float_as_uint(half) ^ sign));
+struct GeluAndSlope<bf16> {
+  __device__ __forceinline__ ValueAndSlope operator()(float x) const {
+    const float t = fminf(fabsf(x), kGeluEnd), tail = normalTail(t);
+    // log2(e) / 2 and log2(1 / sqrt(2 pi)); of x, so that NaN stays.
+    const float density = exp2Approx(fmaf(x * x, -0.72134752f, -1.32574807f));
+    const float below = fmaf(-t, density, tail);
+    return {fmaf(-t, tail, x < 0 ? 0.0f : x), x < 0 ? below : 1.0f - below};
   }
 };
 

@@ -77,7 +77,7 @@ struct Created {
   X(linearInputGradient)       \
   X(linearWeightGradient)      \
   X(gelu)                      \
-  X(geluGradient)              \
+  X(geluBackward)              \
   X(layerNorm)                 \
   X(layerNormGradient)         \
   X(softmaxAttention)          \

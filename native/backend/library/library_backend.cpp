@@ -147,8 +147,8 @@ class LibraryBackend : public Backend {
     call(library().linearWeightGradient, dw, db, dy, x, rows, in, out);
   }
   void gelu(Element* y, const Element* x, int64_t size) override { call(library().gelu, y, x, size); }
-  void geluGradient(Element* dx, const Element* dy, const Element* x, int64_t size) override {
-    call(library().geluGradient, dx, dy, x, size);
+  void geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) override {
+    call(library().geluBackward, x, dy, db, rows, dim);
   }
   void layerNorm(Element* y, float* mean, float* rstd, const Element* x, const float* weight, const float* bias,
                  int64_t rows, int64_t dim, float eps, bool wide) override {

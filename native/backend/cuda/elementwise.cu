@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads)
   Pack<T, kCount> out;
 #pragma unroll
   for (int j = 0; j < kCount; ++j) out.values[j] = fromFloat<T>(values[j]);
-  *reinterpret_cast<Pack<T, kCount>*>(y + row * yStride + i) = out;
+  storeWhole(y + row * yStride + i, out);
 }
 
 constexpr int kWords = 4;  // that one Philox counter gives

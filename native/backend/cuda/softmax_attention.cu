@@ -259,7 +259,7 @@ bool hasWarpgroupAttention() {
 #if defined(__CUDACC__)
   cudaFuncAttributes attributes = {};
   check(cudaFuncGetAttributes(&attributes, tensor::warpgroupAttentionKernel), "a question about a kernel");
-  return attributes.numRegs > 64;  // without its instructions little is left of it
+  return attributes.maxThreadsPerBlock >= static_cast<int>(kWarpgroup);
 #else
   return true;
 #endif

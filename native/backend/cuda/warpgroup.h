@@ -15,8 +15,17 @@
 
 namespace dinomaly::cuda {
 
-constexpr int kSwizzledRow = 64;  // channels, 128 bytes
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+constexpr bool kHasWarpgroups = false;
+#else
+constexpr bool kHasWarpgroups = true;
+#endif
+
 constexpr unsigned kWarpgroup = 4 * kWarp;
+/// For __launch_bounds__, which tell the host whether a kernel has its code: without it no warpgroup can be launched.
+constexpr unsigned kWarpgroupIfAny = kHasWarpgroups ? kWarpgroup : kWarp;
+
+constexpr int kSwizzledRow = 64;        // channels, 128 bytes
 constexpr size_t kSwizzleBytes = 1024;  // what the permutation repeats after
 
 /// Where a pack of a tile lies, in elements.
@@ -99,8 +108,6 @@ class WarpgroupProducts {
           "+f"(c[3][2]), "+f"(c[3][3]), "+f"(c[4][0]), "+f"(c[4][1]), "+f"(c[4][2]), "+f"(c[4][3]), "+f"(c[5][0]),
           "+f"(c[5][1]), "+f"(c[5][2]), "+f"(c[5][3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(rows.describe(depth)), "r"(kAdds ? 1 : 0));
-#else
-    __trap();
 #endif
   }
 
@@ -121,8 +128,6 @@ class WarpgroupProducts {
           "+f"(c[5][1]), "+f"(c[5][2]), "+f"(c[5][3]), "+f"(c[6][0]), "+f"(c[6][1]), "+f"(c[6][2]), "+f"(c[6][3]),
           "+f"(c[7][0]), "+f"(c[7][1]), "+f"(c[7][2]), "+f"(c[7][3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(rows.describe(0)), "r"(1));
-#else
-    __trap();
 #endif
   }
 

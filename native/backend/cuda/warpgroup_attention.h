@@ -100,8 +100,9 @@ __device__ __forceinline__ void takeQueries(Queries<1>& queries, const bf16* til
 // less often, were slower. That leaves 128 registers a thread: 32 for the result, 24 for a tile's products, 12 for its
 // shares, 16 for the queries.
 // scale: log2(e) / sqrt(d), for powers of two in place of e.
-__global__ void __launch_bounds__(kWarpgroup, 4)
+__global__ void __launch_bounds__(kWarpgroupIfAny, 4)
     warpgroupAttentionKernel(bf16* y, const bf16* qkv, int tokens, int heads, float scale) {
+  if (!kHasWarpgroups) return;
   constexpr int kAhead = kGroupStages - 1;  // tiles on their way when a step begins
   const unsigned parts = (tokens + kGroupQueries - 1) / kGroupQueries, task = blockIdx.x / parts;
   const int64_t dim = int64_t{heads} * kHeadDim, image = task / heads;

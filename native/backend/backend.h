@@ -157,7 +157,7 @@ class Backend {
   /// y = gelu(x), exact (erf). In place allowed.
   virtual void gelu(Element* y, const Element* x, int64_t size) = 0;
   /// Behind a linear layer that gave x (rows,dim): dy (rows,dim) becomes dy * gelu'(x), db (dim) its column sums, which
-  /// are the gradient of that layer's bias, and x becomes gelu(x).
+  /// are the gradient of that layer's bias, and x becomes gelu(x). At least one row.
   virtual void geluBackward(Element* x, Element* dy, float* db, int64_t rows, int64_t dim) = 0;
 
   // Norm. mean and rstd (rows) are kept for the backward pass; null: not kept. wide: x is.
@@ -190,8 +190,9 @@ class Backend {
   virtual void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count,
                            int64_t images, int64_t tokenCount, int64_t patchCount, int64_t dim) = 0;
   /// mean (B,N,D) = the mean of all tokens[i] (B,N,D); groups[g] (B,P,D) = sum of weights[g * count + i] * the patches
-  /// of tokens[i], without those whose weight is 0, which not all of a group's are. By default the two operations above
-  /// one after the other; a device may read each tensor once for all of the results. None of these overlaps a tensor.
+  /// of tokens[i], in which a tensor whose weight is 0 does not appear at all; each group has another. By default the
+  /// two operations above one after the other; a device may read each tensor once for all of the results. None of these
+  /// overlaps a tensor.
   virtual void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
                           const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount,
                           int64_t patchCount, int64_t dim);

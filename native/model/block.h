@@ -32,7 +32,7 @@ struct Linear {
   /// Back through the GELU behind the layer: hidden becomes GELU of it, which the next layer got, and dact the gradient
   /// of what hidden was. Writes the gradient of bias.
   void geluBackward(Backend& backend, Element* hidden, Element* dact, int64_t rows) const;
-  /// Writes the gradients of weight and bias; ofBias: else that one is there already.
+  /// Writes the gradients of weight and bias; the latter not where geluBackward() has written it (ofBias false).
   void weightGradient(Backend& backend, const Element* dy, const Element* x, int64_t rows, bool ofBias = true) const;
   void inputGradient(Backend& backend, Element* dx, const Element* dy, int64_t rows) const;
 };

@@ -17,7 +17,8 @@ class Bottleneck {
   Activations forward(Backend& backend, const Activations& x, int64_t rows) const;
   /// The same with the step's noise, kept on the tape.
   Activations train(Backend& backend, const Activations& x, int64_t rows, Tape& tape) const;
-  /// Writes the weights' gradients; dy (T, D) is spent. The encoder is frozen, so there is no gradient of x.
+  /// Writes the weights' gradients; dy (T, D) is spent, and the tape's hidden changed. The encoder is frozen, so there
+  /// is no gradient of x.
   void backward(Backend& backend, const Activations& dy, int64_t rows, const Tape& tape) const;
 
  private:

@@ -12,6 +12,14 @@ using namespace dinomaly::cuda;
 
 namespace {
 
+/// gelu() of each.
+template <typename T>
+std::vector<T> forward(const std::vector<T>& x) {
+  std::vector<T> y(x.size());
+  gelu(Stream(), y.data(), x.data(), static_cast<int64_t>(x.size()));
+  return y;
+}
+
 /// What geluBackward() leaves.
 template <typename T>
 struct Backward {
@@ -55,9 +63,7 @@ void checkBackward(int64_t rows, int64_t dim) {
   CHECK(difference(floats(found.act), act) <= tolerance);
   CHECK(difference(floats(found.dhidden), dhidden) <= tolerance);
 
-  std::vector<T> alone(x.size());
-  gelu(Stream(), alone.data(), x.data(), size);
-  CHECK(sameBits(found.act, alone));
+  CHECK(sameBits(found.act, forward(x)));
   std::vector<float> partials(static_cast<size_t>(columnSumPartials(rows, dim)), NAN);
   columnSums(Stream(), db.data(), partials.data(), found.dhidden.data(), rows, dim);
   CHECK(sameBits(found.db, db));
@@ -93,16 +99,21 @@ TEST_CASE_TEMPLATE("CUDA's backward pass of GELU agrees with plain loops, and it
 
 TEST_CASE_TEMPLATE("CUDA's GELU keeps what is far from zero, and NaN", T, float, bf16) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  const Backward<T> found = at(as<T>({-100, -20, -0.0f, 0, 20, 0x1p100f, -0x1p50f, infinity, nan}));
+  const std::vector<T> x = as<T>({-100, -20, -0.0f, 0, 20, 0x1p100f, -0x1p50f, infinity, nan});
+  const Backward<T> found = at(x);
+  const std::vector<float> alone = floats(forward(x));
   const std::vector<float> y = floats(found.act), slope = floats(found.dhidden);
   const std::vector<float> expected = {0, 0, 0, 0, 20, 0x1p100f, 0}, expectedSlope = {0, 0, 0.5f, 0.5f, 1, 1, 0};
   for (size_t i = 0; i < expected.size(); ++i) {
     CAPTURE(i);
     CHECK(y[i] == expected[i]);
+    CHECK(alone[i] == expected[i]);
     CHECK(slope[i] == expectedSlope[i]);
   }
   CHECK(y[7] == infinity);
+  CHECK(alone[7] == infinity);
   CHECK(std::isnan(y.back()));
+  CHECK(std::isnan(alone.back()));
   CHECK(std::isnan(slope.back()));
 }
 
@@ -110,6 +121,7 @@ TEST_CASE("CUDA's GELU and its slope in bfloat16 are off by little more than the
   std::vector<bf16> x;
   for (unsigned bits = 0; bits <= 0xFFFF; ++bits) x.push_back({static_cast<uint16_t>(bits)});
   const Backward<bf16> there = at(x);
+  CHECK(sameBits(there.act, forward(x)));
   constexpr double kRounding = 1.0 / 256;
   size_t wrong = 0, wrongSlopes = 0;
   for (size_t i = 0; i < x.size(); ++i) {

@@ -60,8 +60,8 @@ TEST_CASE("CUDA's softmax attention on tensor cores agrees with plain loops") {
     for (const int64_t tokens : {1, 5, 64, 65}) {
       for (const int64_t heads : {1, 2, 3}) check<bf16>({2, tokens, heads, 64}, kernel, kRounded);
     }
-    for (const int64_t tokens :
-         {15, 16, 17, 31, 32, 33, 48, 49, 80, 81, 96, 97, 127, 128, 129, 144, 145, 160, 161, 192, 193, 257}) {
+    for (const int64_t tokens : {15,  16,  17,  31,  32,  33,  48,  49,  80,  81,  96,  97,  127,
+                                 128, 129, 144, 145, 160, 161, 192, 193, 240, 241, 257, 432, 433}) {
       check<bf16>({1, tokens, 1, 64}, kernel, kRounded);
     }
     check<bf16>({1, 202, 3, 64}, kernel, kRounded);
@@ -125,7 +125,8 @@ TEST_CASE("CUDA's softmax attention gives an image the same bits alone, among ot
 }
 
 TEST_CASE("CUDA's softmax attention takes the kernel that the device and the shape allow") {
-  const AttentionDevice v100 = {7, 80, false}, large = {8, 132, false}, hopper = {9, 132, true};
+  const AttentionDevice v100 = {7, 80, false}, large = {8, 132, false}, hopper = {9, 132, true},
+                        without = {9, 132, false};
   CHECK(attentionKernelFor<float>(16, 789, 12, 64, hopper) == AttentionKernel::plain);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, v100) == AttentionKernel::plain);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 32, hopper) == AttentionKernel::plain);
@@ -134,6 +135,7 @@ TEST_CASE("CUDA's softmax attention takes the kernel that the device and the sha
   CHECK(attentionKernelFor<bf16>(2, 789, 12, 64, large) == AttentionKernel::tensor16x5);
   CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, large) == AttentionKernel::tensor32x4);
   CHECK(attentionKernelFor<bf16>(1, 789, 12, 64, hopper) == AttentionKernel::warpgroup);
+  CHECK(attentionKernelFor<bf16>(16, 789, 12, 64, without) == AttentionKernel::tensor32x4);
   const std::vector<float> qkv(3 * 129);
   std::vector<float> y(129);
   CHECK_THROWS(softmaxAttention(Stream(), y.data(), qkv.data(), 1, 1, 1, 129, AttentionKernel::plain));

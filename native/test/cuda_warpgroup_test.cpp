@@ -1,4 +1,5 @@
 // Products by warpgroups, as the emulation gives them.
+#include "backend/cuda/async_copy.h"
 #include "backend/cuda/warpgroup.h"
 #include "cuda_support.h"
 
@@ -55,7 +56,7 @@ __global__ void productAcross(float* c, const bf16* a, const bf16* b) {
   store(c, sums);
 }
 
-enum class Waiting { right, none, forOthers, changed };
+enum class Waiting { right, none, forOthers, begunEarly, tileChanged, leftChanged, notBegun };
 
 /// c (64,64) = a (64,48) b, waited for as said.
 __global__ void productAlong(float* c, const bf16* a, const bf16* b, Waiting waiting) {
@@ -63,17 +64,20 @@ __global__ void productAlong(float* c, const bf16* a, const bf16* b, Waiting wai
   const SwizzledRows rows(tile);
   WarpgroupProducts products;
   float sums[kChannels / 8][4] = {};
-  products.begin();
-  for (int depth = 0; depth < kTileRows; depth += 16) {
-    uint32_t left[4];
-    loadRows(left, a, kTileRows, depth);
-    products.startAlong(sums, left, rows.from(depth));
-  }
-  products.endGroup();
-  if (waiting == Waiting::changed) {
-    tile[threadIdx.x] = fromFloat<bf16>(100);
+  uint32_t left[kTileRows / 16][4];
+  for (int i = 0; i < kTileRows / 16; ++i) loadRows(left[i], a, kTileRows, i * 16);
+  AsyncCopies copies;
+  if (waiting == Waiting::begunEarly) {
+    copies.start(tile + threadIdx.x * 8, b + threadIdx.x * 8, true);
     __syncthreads();
   }
+  if (waiting != Waiting::notBegun) products.begin();
+  for (int i = 0; i < kTileRows / 16; ++i) products.startAlong(sums, left[i], rows.from(i * 16));
+  products.endGroup();
+  if (waiting == Waiting::tileChanged) tile[threadIdx.x] = fromFloat<bf16>(100);
+  if (waiting == Waiting::leftChanged) left[0][0] ^= 1;
+  copies.wait();
+  __syncthreads();
   if (waiting == Waiting::forOthers) {
     products.endGroup();
     products.finish<2>(sums);
@@ -126,8 +130,14 @@ TEST_CASE("The emulation shows that a warpgroup's products were not waited for")
   CHECK_THROWS(along(Waiting::forOthers));
 }
 
-TEST_CASE("The emulation shows that what a warpgroup's products read was changed before they ended") {
-  CHECK(difference(along(Waiting::changed), along(Waiting::right)) > 1);
+TEST_CASE("The emulation shows that what a warpgroup's products read was not there yet, or changed before they ended") {
+  CHECK_THROWS(along(Waiting::begunEarly));
+  CHECK_THROWS(along(Waiting::tileChanged));
+  CHECK_THROWS(along(Waiting::leftChanged));
+}
+
+TEST_CASE("The emulation shows that a warpgroup's products were not begun") {
+  CHECK_THROWS(along(Waiting::notBegun));
 }
 
 TEST_CASE("The emulation wants a warpgroup's tiles where they are permuted rightly") {

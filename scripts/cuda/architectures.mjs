@@ -15,8 +15,8 @@ export function architecturesOf(major, listed) {
 }
 
 /**
- * nvcc's options: real code for each architecture, and PTX of the newest for GPUs that come later. From CUDA 12 on that for
- * 9.0 is for 9.0a, which no other GPU runs: it has products by warpgroups.
+ * nvcc's options: real code for each architecture, and PTX of the newest for GPUs that come later. From CUDA 12 on real code
+ * for 9.0 is that for 9.0a, which has instructions of its own and runs on no other GPU.
  */
 export function codeOptions(major, architectures) {
   const generate = (from, ...code) => ['-gencode', `arch=compute_${from},code=[${code.join(',')}]`];

@@ -10,10 +10,6 @@ namespace dinomaly {
 namespace {
 
 constexpr int64_t kBlock = 16384;  // elements that one thread takes at a time
-constexpr int64_t kColumns = 128;  // of a tensor whose columns are summed
-constexpr int64_t kRowsAhead =
-    8;  // which are asked for, since a part of a row is too short for the processor to foresee
-constexpr int64_t kLine = 64 / sizeof(float);
 
 }  // namespace
 

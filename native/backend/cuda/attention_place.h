@@ -1,4 +1,4 @@
-// Which block of softmax attention works on what, in both kernels.
+// Which block of softmax attention works on what, where its queries are fewer or more by the variant.
 #pragma once
 
 #include "backend/cuda/device.h"

@@ -233,7 +233,8 @@ void launchWarpgroups(Stream stream, bf16* y, const bf16* qkv, int64_t images, i
 }
 
 /// Counts cycles for 64 keys, none of them measured: what shared memory takes is 4 for 512 bytes, the rest is what the
-/// loop's instructions for 9.0 take when one warp or more of a scheduler's wait for each other and for its tensor core.
+/// loop's instructions took on paper, as compiled for 9.0, when one warp or more of a scheduler's wait for each other
+/// and for its tensor core.
 struct TensorVariant {
   AttentionKernel kernel;
   int sets, warps;

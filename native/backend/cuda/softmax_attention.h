@@ -14,7 +14,7 @@ enum class AttentionKernel {
   tensor16x5,
   tensor16x6,
   tensor32x4,
-  warpgroup  // bf16, head size 64, compute capability 9.0
+  warpgroup  // bf16, head size 64, code for 9.0a
 };
 
 constexpr int64_t kMaxHeadDim = 128;
@@ -22,7 +22,7 @@ constexpr int64_t kMaxHeadDim = 128;
 /// What the choice of a kernel depends on.
 struct AttentionDevice {
   int computeMajor, processors;  // its compute capability's major number and its multiprocessors
-  bool warpgroups;
+  bool warpgroups;               // it is of 9.0, and hasWarpgroupAttention()
 };
 
 /// Whether this library has the kernels by warpgroups for the present device, of compute capability 9.0.

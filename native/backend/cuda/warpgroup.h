@@ -83,7 +83,17 @@ __device__ __forceinline__ void showToProducts() {
 /// A warpgroup's products. Until finish(), what they add to may not be touched and what they read may not be changed.
 class WarpgroupProducts {
  public:
-  /// Before products of registers that anything else has read or written since.
+  /// Keeps what computes left factors, which is no volatile assembly, where it is written: before the begin() of
+  /// products that read them, and behind the finish() of products that did.
+  template <int kParts>
+  __device__ __forceinline__ static void settle(uint32_t (&a)[kParts][4]) {
+#pragma unroll
+    for (int i = 0; i < kParts; ++i) {
+      asm volatile("" : "+r"(a[i][0]), "+r"(a[i][1]), "+r"(a[i][2]), "+r"(a[i][3]) : : "memory");
+    }
+  }
+
+  /// Before the first products, and before others once anything but products has read or written their registers.
   __device__ __forceinline__ void begin() {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     asm volatile("wgmma.fence.sync.aligned;" : : : "memory");

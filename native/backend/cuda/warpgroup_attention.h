@@ -141,12 +141,14 @@ __global__ void __launch_bounds__(kWarpgroupIfAny, 4)
     showToProducts();
     __syncthreads();  // the next tile is here, and nobody reads the one before any more
     tiles.start(copies, tileOf(last));
+    products.settle(shares);
     products.begin();
     startKeys(products, scores, queries, keysOf(next));
     startValues(products, queries, shares, valuesOf(stage));
     products.finish<1>(scores.of[0]);
     takeTheirShares();
     products.finish<0>(queries.out[0]);
+    products.settle(shares);
     packTile(shares, sums, scores);
   };
   int stage = 0, left = tokens - kGroupTileKeys;  // keys after the tile at `stage`
@@ -164,12 +166,13 @@ __global__ void __launch_bounds__(kWarpgroupIfAny, 4)
     });
     stage = after(stage, 1);
   }
-  copies.wait();
+  copies.wait();  // for nothing: after the last tile groups are empty
+  products.settle(shares);
   products.begin();
   startValues(products, queries, shares, valuesOf(stage));
   products.finish<0>(queries.out[0]);
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {  // of one lane each
+  for (int half = 0; half < 2; ++half) {  // all four lanes of a row have its whole sum, and finish() adds four
     queries.sum[0][half] = threadIdx.x % 4 ? 0 : sums[0][2 * half] + sums[1][2 * half] + sums[2][2 * half];
   }
   finish(queries, y + image * tokens * dim + head * kHeadDim, q, block + warp * 16, tokens, dim, scale);

@@ -1,5 +1,6 @@
-// warpgroup.h on the host: each warp's part is made of mma.h's tiles. Products are computed when they are waited for,
-// and what they add to is NaN meanwhile, so that reading it too early shows, and overwriting what they read as well.
+// warpgroup.h on the host: each warp's part is made of mma.h's tiles. Products are computed when they are waited for:
+// what they add to is NaN meanwhile, so that reading it too early shows, and what they read must then be what it was
+// when they began. What does not show: a showToProducts() that is missing, and warps that do not all take part.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,10 @@ class SwizzledRows {
 
 class WarpgroupProducts {
  public:
-  void begin() {}
+  template <int kParts>
+  static void settle(uint32_t (&)[kParts][4]) {}
+
+  void begin() { begun_ = true; }
 
   template <bool kAdds>
   void startAcross(float (&c)[6][4], const uint32_t (&a)[4], const SwizzledRows& rows, int depth) {
@@ -53,6 +57,7 @@ class WarpgroupProducts {
       }
     }
     count_ = left;
+    begun_ = false;
     if (sumsOf(c).pending)
       throw std::logic_error("a warpgroup's sums that are read before their products are waited for");
   }
@@ -73,8 +78,10 @@ class WarpgroupProducts {
   };
   struct Product {
     Sums* sums = nullptr;
+    const uint32_t* left = nullptr;  // where a is from
     uint32_t a[4] = {};
     Factor b = {SwizzledRows(nullptr), 0, false, false};
+    uint64_t print = 0;  // of what it reads of b
     int group = 0;
   };
 
@@ -93,6 +100,7 @@ class WarpgroupProducts {
 
   template <int kColumns>
   void start(float (&c)[kColumns][4], const uint32_t (&a)[4], const Factor& b) {
+    if (!begun_) throw std::logic_error("a warpgroup's products without begin()");
     if (count_ == kMost) throw std::logic_error("too many products of a warpgroup at once for the emulation");
     Sums& sums = sumsOf(c);
     if (sums.pending++ == 0) {
@@ -102,13 +110,19 @@ class WarpgroupProducts {
     }
     Product& product = products_[count_++];
     product.sums = &sums;
+    product.left = a;
     std::memcpy(product.a, a, sizeof a);
     product.b = b;
+    product.print = printOf(b, kColumns);
     product.group = group_;
   }
 
   void compute(const Product& product) {
     Sums& sums = *product.sums;
+    if (std::memcmp(product.a, product.left, sizeof product.a) != 0 ||
+        printOf(product.b, sums.columns) != product.print) {
+      throw std::logic_error("a warpgroup's products of what was not there when they began, or changed meanwhile");
+    }
     const unsigned lane = emulated::threadLane();
     for (int column = 0; column < sums.columns; ++column) {
       uint32_t b[2];
@@ -127,9 +141,21 @@ class WarpgroupProducts {
     return b.along ? b.rows.at(depth, column) : b.rows.at(column, b.depth * 16 + depth);
   }
 
+  static uint64_t printOf(const Factor& b, int columns) {
+    if (emulated::threadLane() != 0) return 0;  // one of a warp is enough
+    uint64_t print = 14695981039346656037u;     // FNV-1a's
+    for (int depth = 0; depth < 16; ++depth) {
+      for (int column = 0; column < columns * 8; ++column) {
+        print = (print ^ elementOf(b, depth, column).bits) * 1099511628211u;
+      }
+    }
+    return print;
+  }
+
   Product products_[kMost];
   Sums sums_[kMostSums] = {};
   int count_ = 0, group_ = 0;
+  bool begun_ = false;
 };
 
 }  // namespace dinomaly::cuda

@@ -18,17 +18,21 @@ void Backend::groupMeans(Element* mean, Element* const* groups, const float* wei
   const std::vector<float> equal(static_cast<size_t>(count), 1.0f / static_cast<float>(count));
   weightedSum(mean, tokens, equal.data(), count, images * tokenCount * dim);
   for (int64_t g = 0; g < groupCount; ++g) {
-    std::vector<const Element*> members;
-    std::vector<float> shares;
-    for (int64_t i = 0; i < count; ++i) {
-      const float weight = weights[g * count + i];
-      if (weight == 0) continue;
-      members.push_back(tokens[i]);
-      shares.push_back(weight);
-    }
-    takePatches(groups[g], members.data(), shares.data(), static_cast<int64_t>(members.size()), images, tokenCount,
-                patchCount, dim);
+    groupMean(groups[g], weights + g * count, tokens, count, images, tokenCount, patchCount, dim);
   }
+}
+
+void Backend::groupMean(Element* y, const float* weights, const Element* const* tokens, int64_t count, int64_t images,
+                        int64_t tokenCount, int64_t patchCount, int64_t dim) {
+  std::vector<const Element*> members;
+  std::vector<float> shares;
+  for (int64_t i = 0; i < count; ++i) {
+    if (weights[i] == 0) continue;
+    members.push_back(tokens[i]);
+    shares.push_back(weights[i]);
+  }
+  takePatches(y, members.data(), shares.data(), static_cast<int64_t>(members.size()), images, tokenCount, patchCount,
+              dim);
 }
 
 Activations Backend::narrowed(const Activations& wide, int64_t size) {

@@ -189,10 +189,12 @@ class Backend {
   /// The same of the patches of tokens[i] (B,N,D) -> (B,P,D).
   virtual void takePatches(Element* y, const Element* const* tokens, const float* weights, int64_t count,
                            int64_t images, int64_t tokenCount, int64_t patchCount, int64_t dim) = 0;
-  /// mean (B,N,D) = the mean of all tokens[i] (B,N,D); groups[g] (B,P,D) = sum of weights[g * count + i] * the patches
-  /// of tokens[i], in which a tensor whose weight is 0 does not appear at all; each group has another. By default the
-  /// two operations above one after the other; a device may read each tensor once for all of the results. None of these
-  /// overlaps a tensor.
+  /// takePatches() of those tokens whose weight is not 0, of which there is one at least.
+  void groupMean(Element* y, const float* weights, const Element* const* tokens, int64_t count, int64_t images,
+                 int64_t tokenCount, int64_t patchCount, int64_t dim);
+  /// mean (B,N,D) = the mean of all tokens[i] (B,N,D); groups[g] (B,P,D) = groupMean() by weights[g * count...]. By
+  /// default the operations above one after the other; a device may read each tensor once for all of the results. None
+  /// of these overlaps a tensor.
   virtual void groupMeans(Element* mean, Element* const* groups, const float* weights, int64_t groupCount,
                           const Element* const* tokens, int64_t count, int64_t images, int64_t tokenCount,
                           int64_t patchCount, int64_t dim);
